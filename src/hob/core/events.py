@@ -1,0 +1,180 @@
+"""Facts. An event is written once, never changed, and all of them together are the session.
+
+    Event
+    ├── session   SessionStarted SessionNamed
+    ├── input     InputQueued InputDelivered InputWithdrawn
+    ├── turn      TurnStarted Nudged CancelRequested TurnFinished
+    ├── step      StepStarted StepFinished StepFailed
+    └── call      PermissionAsked PermissionDecided ToolStarted ToolFinished
+
+A turn runs from a delivered input until rest; a step is one model call; a call is one tool call.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from hob.core.agent import Agent, Limits
+from hob.core.errors import ErrorKind
+from hob.core.messages import AssistantMessage, Timings, ToolResult, Usage
+from hob.core.permission import Decider, Decision, Replay
+
+Delivery = Literal["steer", "queue"]
+Outcome = Literal[
+    "done",
+    "unreached",  # the model ended and said that the goal is not reached
+    "cancelled",
+    "failed",
+    "stuck",
+    "step_limit",
+    "out_of_time",
+    "out_of_tokens",
+    "blocked",  # nobody could give the approvals it needed
+]
+
+
+class SessionStarted(Struct, frozen=True, tag_field="kind", tag="session_started"):
+    """The first event of every log. `parent_id` and `forked_at` (a sequence number) name what it was forked from."""
+
+    session_id: str
+    workspace: str
+    agent: Agent
+    parent_id: str = ""
+    forked_at: int = 0
+
+
+class SessionNamed(Struct, frozen=True, tag_field="kind", tag="session_named"):
+    """A person gave the session a name."""
+
+    name: str
+
+
+class InputQueued(Struct, frozen=True, tag_field="kind", tag="input_queued"):
+    """Words arrived: `steer` lands at the next step boundary, `queue` waits for rest."""
+
+    input_id: str
+    text: str
+    delivery: Delivery = "steer"
+    limits: Limits = Limits()
+
+
+class InputDelivered(Struct, frozen=True, tag_field="kind", tag="input_delivered"):
+    """A queued input became a message."""
+
+    input_id: str
+
+
+class InputWithdrawn(Struct, frozen=True, tag_field="kind", tag="input_withdrawn"):
+    """A queued input was taken back before it was delivered."""
+
+    input_id: str
+
+
+class TurnStarted(Struct, frozen=True, tag_field="kind", tag="turn_started"):
+    """Work began, under these limits."""
+
+    limits: Limits = Limits()
+
+
+class Nudged(Struct, frozen=True, tag_field="kind", tag="nudged"):
+    """The host put words into the context because the model went in circles or was cut off."""
+
+    reason: str
+    text: str
+
+
+class CancelRequested(Struct, frozen=True, tag_field="kind", tag="cancel_requested"):
+    """A person asked the turn to stop."""
+
+
+class TurnFinished(Struct, frozen=True, tag_field="kind", tag="turn_finished"):
+    """The turn is over; `reason` says why in words where `done` does not say it all."""
+
+    outcome: Outcome
+    reason: str = ""
+
+
+class StepStarted(Struct, frozen=True, tag_field="kind", tag="step_started"):
+    """Intent: the model is about to be called for the `attempt`-th time (1, 2, …) for this step."""
+
+    attempt: int
+
+
+class StepFinished(Struct, frozen=True, tag_field="kind", tag="step_finished"):
+    """The model answered."""
+
+    message: AssistantMessage
+    usage: Usage = Usage()
+    timings: Timings = Timings()
+    model: str = ""
+
+
+class StepFailed(Struct, frozen=True, tag_field="kind", tag="step_failed"):
+    """The model call gave no answer. Unless `final`, it is made again after `delay_s` seconds.
+
+    `partial` is what had been said when a person cancelled; partial calls are dropped.
+    """
+
+    error: ErrorKind
+    text: str
+    final: bool
+    delay_s: float = 0.0
+    partial: str = ""
+
+
+class PermissionAsked(Struct, frozen=True, tag_field="kind", tag="permission_asked"):
+    """A call waits for a person."""
+
+    call_id: str
+    rule: str
+    reason: str = ""
+
+
+class PermissionDecided(Struct, frozen=True, tag_field="kind", tag="permission_decided"):
+    """The verdict on a call."""
+
+    call_id: str
+    decision: Decision
+    by: Decider = "rule"
+
+
+class ToolStarted(Struct, frozen=True, tag_field="kind", tag="tool_started"):
+    """Intent: the call is about to run. `replay` says whether it may run again after a crash."""
+
+    call_id: str
+    replay: Replay = "never"
+
+
+class ToolFinished(Struct, frozen=True, tag_field="kind", tag="tool_finished"):
+    """The result of a call; every call gets exactly one, also if it never ran."""
+
+    call_id: str
+    result: ToolResult
+
+
+Event = (
+    SessionStarted
+    | SessionNamed
+    | InputQueued
+    | InputDelivered
+    | InputWithdrawn
+    | TurnStarted
+    | Nudged
+    | CancelRequested
+    | TurnFinished
+    | StepStarted
+    | StepFinished
+    | StepFailed
+    | PermissionAsked
+    | PermissionDecided
+    | ToolStarted
+    | ToolFinished
+)
+
+
+class Recorded(Struct, frozen=True):
+    """An event with what the log added: its place (1, 2, …) and its time (ms since the epoch)."""
+
+    seq: int
+    at: int
+    event: Event

@@ -1,0 +1,227 @@
+"""What the house needs from outside. One protocol a port; adapters live in the rooms above."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from hob.core.agent import ToolSpec
+from hob.core.deltas import Delta
+from hob.core.messages import Reply, ToolResult
+from hob.core.permission import Action, Decision
+from hob.core.request import Request
+
+
+class Model(Protocol):
+    """Any language model. `name` is what people see."""
+
+    @property
+    def name(self) -> str:
+        """Return the model's name for people."""
+        ...
+
+    def stream(self, request: Request) -> AsyncGenerator[Delta | Reply, None]:
+        """Yield deltas as they come and end with exactly one `Reply`.
+
+        Raises `ModelError` (never anything else but cancellation). An answer that was cut yields no
+        `Reply`, so that no tool is ever run from a partial call. Closing the iterator stops the
+        server's work.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let connections go."""
+        ...
+
+
+Report = Callable[[str, str], None]  # (stream "stdout" | "stderr", text): output of a running tool
+
+
+class Tool(Protocol):
+    """One thing an agent can do."""
+
+    @property
+    def spec(self) -> ToolSpec:
+        """Return the tool as the model sees it."""
+        ...
+
+    async def run(self, arguments: dict[str, Any], report: Report) -> ToolResult:
+        """Do it. `arguments` fit the schema. Failures are results with `is_error`, not exceptions."""
+        ...
+
+
+class Permission(Protocol):
+    """The guard."""
+
+    async def judge(self, action: Action) -> Decision:
+        """Return the verdict on one action, with the rule that gave it."""
+        ...
+
+
+class Entry(Struct, frozen=True):
+    """One stored event: sequence number (1, 2, …), time (ms since the epoch), encoded event."""
+
+    seq: int
+    at: int
+    body: bytes
+
+
+class Shelf(Struct, frozen=True):
+    """What a store knows of one session without reading it. Times in ms since the epoch."""
+
+    session_id: str
+    created_at: int
+    updated_at: int
+    last_seq: int
+
+
+class Claim(Protocol):
+    """The right to write one session; it ends with the process at the latest."""
+
+    def release(self) -> None:
+        """Give the right back."""
+        ...
+
+
+class Store(Protocol):
+    """Where logs live. It keeps bytes and knows nothing of events."""
+
+    async def append(self, session_id: str, entries: Sequence[Entry], durable: bool) -> None:
+        """Keep all entries or none; with `durable`, return only when they would survive a power cut.
+
+        Raises `SessionBusy` if an entry with the same sequence number is there already.
+        """
+        ...
+
+    async def read(self, session_id: str, after: int = 0) -> Sequence[Entry]:
+        """Return the entries with a sequence number above `after`, in order."""
+        ...
+
+    async def shelves(self) -> Sequence[Shelf]:
+        """Return all sessions, the last changed one first."""
+        ...
+
+    async def delete(self, session_id: str) -> None:
+        """Forget a session. Raises `SessionNotFound`."""
+        ...
+
+    def claim(self, session_id: str) -> Claim:
+        """Become the one writer of a session. Raises `SessionBusy` if another process is."""
+        ...
+
+    async def aclose(self) -> None:
+        """Finish what is under way and let go."""
+        ...
+
+
+class Blobs(Protocol):
+    """Large outputs, kept by the digest of their bytes."""
+
+    def put(self, data: bytes) -> str:
+        """Keep bytes and return their digest."""
+        ...
+
+    def get(self, digest: str) -> bytes:
+        """Return the bytes. Raises `KeyError`."""
+        ...
+
+
+class ExecResult(Struct, frozen=True):
+    """A finished command. `exit_code` is negative for a signal, None when it was killed at its time limit.
+
+    Each stream holds at most the cap that the sandbox was asked for (head and tail, with a note
+    between); the `*_bytes` counts are what the command really wrote.
+    """
+
+    stdout: str
+    stderr: str
+    exit_code: int | None
+    timed_out: bool = False
+    duration_s: float = 0.0
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
+
+
+class FileInfo(Struct, frozen=True):
+    """One directory entry. `kind` is file, dir, link or other; size in bytes."""
+
+    path: str
+    kind: str
+    size: int = 0
+    mode: int = 0
+
+
+class FileError(Exception):
+    """A file operation that cannot be done; the text is for the model and names path and next step."""
+
+
+class Sandbox(Protocol):
+    """A workspace: files under one root, and commands that run in it. Paths are relative to the root or absolute inside it."""
+
+    @property
+    def root(self) -> str:
+        """Return the absolute real path of the workspace."""
+        ...
+
+    async def exec(
+        self,
+        command: Sequence[str],
+        *,
+        timeout_s: float,
+        report: Report | None = None,
+        max_bytes: int = 65536,
+        env: dict[str, str] | None = None,
+    ) -> ExecResult:
+        """Run an argument vector with the workspace as directory, nothing on stdin, an allow-listed environment.
+
+        At the limit, and on cancellation, the whole process tree is killed; what it printed is kept.
+        """
+        ...
+
+    def read(self, path: str, max_bytes: int) -> bytes:
+        """Return a regular file's first `max_bytes` bytes. Raises `FileError`."""
+        ...
+
+    def write(self, path: str, data: bytes) -> None:
+        """Replace or create a file atomically, keeping mode and symlink; parents are made. Raises `FileError`."""
+        ...
+
+    def list(self, path: str) -> Sequence[FileInfo]:
+        """Return a directory's entries sorted by name. Raises `FileError`."""
+        ...
+
+    def stat(self, path: str) -> FileInfo | None:
+        """Return what stands at a path, or None. Raises `FileError` for a path outside."""
+        ...
+
+    def move(self, source: str, target: str) -> None:
+        """Rename inside the workspace; never onto something that exists. Raises `FileError`."""
+        ...
+
+    def delete(self, path: str) -> None:
+        """Delete a file or an empty directory. Raises `FileError`."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, asked for and never taken."""
+
+    def now_ms(self) -> int:
+        """Return milliseconds since the epoch."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Return seconds that never go back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class Ids(Protocol):
+    """Names for new things."""
+
+    def new_id(self, prefix: str) -> str:
+        """Return an id that no other call returns, sortable by time."""
+        ...

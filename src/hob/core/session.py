@@ -1,0 +1,234 @@
+"""The fold: a session is what its events add up to. Live, resumed, forked, tested: this one."""
+
+from collections.abc import Iterable
+from functools import reduce as fold_left
+from typing import Any, Literal, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from hob.core import events as e
+from hob.core.agent import Agent, Limits
+from hob.core.errors import ErrorKind
+from hob.core.messages import AssistantMessage, Message, ToolCall, ToolMessage, ToolResult, UserMessage
+from hob.core.permission import APPROVAL_REQUIRED, Decision, Replay
+from hob.core.progress import Progress, names_cause
+
+CallStatus = Literal["proposed", "asked", "allowed", "denied", "running", "done"]
+Phase = Literal["idle", "ready", "stepping", "tools", "answered", "failed"]
+
+
+class OpenCall(Struct, frozen=True):
+    """A call of the step that is being worked on. `starts` counts how often it was begun (crashes)."""
+
+    call: ToolCall
+    status: CallStatus = "proposed"
+    replay: Replay = "never"
+    starts: int = 0
+    decision: Decision | None = None
+    result: ToolResult | None = None
+
+
+class Totals(Struct, frozen=True):
+    """Sums over the whole session, as far as servers reported them."""
+
+    steps: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Session(Struct, frozen=True):
+    """Everything that is known about a session. Times in ms since the epoch."""
+
+    session_id: str = ""
+    workspace: str = ""
+    name: str = ""
+    agent: Agent = Agent()
+    messages: tuple[Message, ...] = ()
+    queue: tuple[e.InputQueued, ...] = ()
+    calls: tuple[OpenCall, ...] = ()
+    phase: Phase = "idle"
+    limits: Limits = Limits()
+    attempt: int = 0
+    delay_s: float = 0.0
+    cancelling: bool = False
+    seq: int = 0
+    at: int = 0
+    turn_started_at: int = 0
+    steps: int = 0  # in this turn
+    output_tokens: int = 0  # in this turn
+    nudges: int = 0  # in this turn
+    cuts: int = 0  # answers cut by the output limit, in a row
+    blocked: int = 0  # denials for want of a person, in this turn
+    progress: Progress = Progress()
+    failure: str = ""  # the failed command that the model has not named a cause for
+    unacknowledged: int = 0  # replies in a row that did not
+    error: str = ""  # the last failed step, in words
+    error_kind: ErrorKind | None = None
+    outcome: e.Outcome | None = None
+    reason: str = ""
+    totals: Totals = Totals()
+
+
+def reduce(s: Session, recorded: e.Recorded) -> Session:
+    """Return the session after one more event. Raises nothing: every stored log folds."""
+    s = replace(s, seq=recorded.seq, at=recorded.at)
+    match recorded.event:
+        case e.SessionStarted(session_id, workspace, agent):
+            return replace(s, session_id=session_id, workspace=workspace, agent=agent)
+        case e.SessionNamed(name):
+            return replace(s, name=name)
+        case e.InputQueued() as item:
+            return replace(s, queue=(*s.queue, item))
+        case e.InputDelivered(input_id):
+            return _deliver(s, input_id)
+        case e.InputWithdrawn(input_id):
+            return replace(s, queue=tuple(q for q in s.queue if q.input_id != input_id))
+        case e.TurnStarted(limits):
+            return _begin_turn(s, limits)
+        case e.Nudged(_, text):
+            # The trail begins anew: what counts is what the model does with the hint.
+            return replace(
+                s,
+                phase="ready",
+                messages=(*s.messages, UserMessage(text)),
+                nudges=s.nudges + 1,
+                progress=Progress(),
+            )
+        case e.CancelRequested():
+            return replace(s, cancelling=True)
+        case e.TurnFinished(outcome, reason):
+            return replace(
+                s, phase="idle", attempt=0, delay_s=0.0, cancelling=False, outcome=outcome, reason=reason
+            )
+        case e.StepStarted(attempt):
+            return replace(s, phase="stepping", attempt=attempt)
+        case e.StepFinished() as step:
+            return _finish_step(s, step)
+        case e.StepFailed() as failed:
+            return _fail_step(s, failed)
+        case e.PermissionAsked(call_id, rule, reason):
+            return _with_call(s, call_id, status="asked", decision=Decision("ask", rule, reason))
+        case e.PermissionDecided(call_id, decision):
+            status = "allowed" if decision.verdict == "allow" else "denied"
+            blocked = s.blocked + (decision.code == APPROVAL_REQUIRED)
+            return _with_call(replace(s, blocked=blocked), call_id, status=status, decision=decision)
+        case e.ToolStarted(call_id, replay_class):
+            starts = next((c.starts for c in s.calls if c.call.call_id == call_id), 0) + 1
+            return _with_call(s, call_id, status="running", replay=replay_class, starts=starts)
+        case e.ToolFinished(call_id, result):
+            return _settle(_with_call(s, call_id, status="done", result=result))
+        case _:
+            assert_never(recorded.event)
+
+
+def fold(events: Iterable[e.Recorded], start: Session | None = None) -> Session:
+    """Return what the events add up to, from the beginning or from `start`."""
+    return fold_left(reduce, events, start or Session())
+
+
+def _deliver(s: Session, input_id: str) -> Session:
+    item = next((q for q in s.queue if q.input_id == input_id), None)
+    if item is None:
+        return s
+    # New words change the direction: what looked like a circle before them is none now.
+    return replace(
+        s,
+        queue=tuple(q for q in s.queue if q.input_id != input_id),
+        phase="ready",
+        messages=(*s.messages, UserMessage(item.text)),
+        progress=Progress(),
+    )
+
+
+def _begin_turn(s: Session, limits: Limits) -> Session:
+    return replace(
+        s,
+        phase="ready",
+        limits=limits,
+        turn_started_at=s.at,
+        attempt=0,
+        delay_s=0.0,
+        steps=0,
+        output_tokens=0,
+        nudges=0,
+        cuts=0,
+        blocked=0,
+        failure="",
+        unacknowledged=0,
+        error="",
+        error_kind=None,
+        outcome=None,
+        reason="",
+    )
+
+
+def _finish_step(s: Session, step: e.StepFinished) -> Session:
+    message, usage = step.message, step.usage
+    named = bool(s.failure) and names_cause(f"{message.text}\n{message.reasoning}", s.failure)
+    return replace(
+        s,
+        phase="tools" if message.calls else "answered",
+        attempt=0,
+        delay_s=0.0,
+        steps=s.steps + 1,
+        output_tokens=s.output_tokens + (usage.completion_tokens or 0),
+        cuts=s.cuts + 1 if message.stop == "length" else 0,
+        failure="" if named else s.failure,
+        unacknowledged=0 if named or not s.failure else s.unacknowledged + 1,
+        messages=(*s.messages, message),
+        calls=tuple(map(OpenCall, message.calls)),
+        totals=Totals(
+            s.totals.steps + 1,
+            s.totals.prompt_tokens + (usage.prompt_tokens or 0),
+            s.totals.cached_tokens + (usage.cached_tokens or 0),
+            s.totals.completion_tokens + (usage.completion_tokens or 0),
+        ),
+    )
+
+
+def _fail_step(s: Session, failed: e.StepFailed) -> Session:
+    s = replace(
+        s,
+        phase="failed" if failed.final else "ready",
+        delay_s=failed.delay_s,
+        error=failed.text,
+        error_kind=failed.error,
+    )
+    if failed.error == "cancelled":
+        s = replace(s, attempt=0)
+        if failed.partial:
+            said = AssistantMessage(failed.partial, stop="cancelled")
+            return replace(s, messages=(*s.messages, said))
+    return s
+
+
+def _with_call(s: Session, call_id: str, **change: Any) -> Session:
+    calls = tuple(replace(c, **change) if c.call.call_id == call_id else c for c in s.calls)
+    return replace(s, calls=calls)
+
+
+def _settle(s: Session) -> Session:
+    """When the last open call is done, their results enter the context, in the order of the calls."""
+    if not s.calls or any(c.status != "done" for c in s.calls):
+        return s
+    results: list[Message] = []
+    failure, unacknowledged = s.failure, s.unacknowledged
+    for c in s.calls:
+        if c.result is None:
+            continue
+        results.append(
+            ToolMessage(c.call.call_id, c.call.name, c.result.content, c.call.wire_id, c.result.is_error)
+        )
+        if c.result.is_error and c.result.details.exit_code not in (0, None):
+            failure, unacknowledged = c.result.content, 0
+    return replace(
+        s,
+        phase="ready",
+        calls=(),
+        failure=failure,
+        unacknowledged=unacknowledged,
+        messages=(*s.messages, *results),
+        progress=s.progress.after([(c.call.name, c.call.arguments, c.result.content) for c in s.calls if c.result]),
+    )
