@@ -1,0 +1,1 @@
+"""The loop over the pure core: the only place where effects are performed."""

@@ -1,0 +1,107 @@
+"""Perform effects and say as facts what came of them. Nothing here raises but cancellation from outside."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+
+from msgspec.structs import replace
+
+from hob.core import events as e
+from hob.core.deltas import Notice, OutputDelta, TextDelta
+from hob.core.effects import CallModel
+from hob.core.errors import ModelError
+from hob.core.messages import AssistantMessage, Reply, ToolCall, ToolResult
+from hob.core.permission import Decision
+from hob.core.ports import Clock, Model, Permission
+from hob.loop.log import Tell
+from hob.loop.retry import verdict
+from hob.loop.toolbox import Toolbox
+
+STOPPED = ToolResult("Stopped before it finished; what it had done until then stays done.", is_error=True)
+
+
+class Performer:
+    """The hands of a session: a model, a toolbox and a guard."""
+
+    def __init__(
+        self,
+        model: Model,
+        toolbox: Toolbox,
+        permission: Permission,
+        clock: Clock,
+        close: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.model = model
+        self._toolbox, self._permission, self._clock = toolbox, permission, clock
+        self._close = close
+
+    async def aclose(self) -> None:
+        """Let go of the model's connections and of what the tools hold (`close`)."""
+        await self.model.aclose()
+        if self._close is not None:
+            await self._close()
+
+    async def answer(self, effect: CallModel, tell: Tell) -> e.StepFinished | e.StepFailed:
+        """Call the model once. A cut answer is a failure: no tool ever runs from a partial call."""
+        said: list[str] = []
+        try:
+            if effect.delay_s:
+                tell(Notice(f"Trying again in {effect.delay_s:g} s."))
+                await self._clock.sleep(effect.delay_s)
+            async with aclosing(self.model.stream(effect.request)) as stream:
+                async for part in stream:
+                    if isinstance(part, Reply):
+                        return _finished(part, effect.step)
+                    if isinstance(part, TextDelta):
+                        said.append(part.text)
+                    tell(part)
+            raise ModelError("cut", f"The answer of {self.model.name!r} stopped in the middle.")
+        except ModelError as error:
+            final, delay_s = verdict(error, effect.attempt, effect.max_attempts)
+            return e.StepFailed(error.kind, str(error), final, delay_s)
+        except asyncio.CancelledError:
+            return e.StepFailed("cancelled", "Stopped while the model was answering.", False, partial="".join(said))
+        except Exception as error:  # an adapter's bug must not take the session down
+            text = f"The adapter of {self.model.name!r} failed: {type(error).__name__}: {error}"
+            return e.StepFailed("malformed", text, final=True)
+
+    async def judge(self, calls: Sequence[ToolCall]) -> Sequence[e.Event]:
+        """Check calls against their schemas, then ask the guard about those that fit."""
+        return [await self._judge(call) for call in calls]
+
+    async def _judge(self, call: ToolCall) -> e.Event:
+        try:
+            action = self._toolbox.check(call)
+            if isinstance(action, ToolResult):
+                return e.ToolFinished(call.call_id, action)
+            decision = await self._permission.judge(action)
+        except Exception as error:  # a guard that fails, fails closed
+            decision = Decision("deny", "guard", f"The guard failed: {type(error).__name__}: {error}")
+        except asyncio.CancelledError:
+            decision = Decision("deny", "cancelled", "Cancelled before it was decided.")
+        if decision.verdict == "ask":
+            return e.PermissionAsked(call.call_id, decision.rule, decision.reason)
+        return e.PermissionDecided(call.call_id, decision)
+
+    async def use(self, call: ToolCall, tell: Tell) -> e.ToolFinished:
+        """Run one call to its end. Whatever happens, there is a result."""
+
+        def report(stream: str, text: str) -> None:
+            tell(OutputDelta(call.call_id, "stderr" if stream == "stderr" else "stdout", text))
+
+        try:
+            return e.ToolFinished(call.call_id, await self._toolbox.run(call, report))
+        except asyncio.CancelledError:
+            return e.ToolFinished(call.call_id, STOPPED)
+
+
+def _finished(reply: Reply, step: int) -> e.StepFinished:
+    return e.StepFinished(_number(reply.message, step), reply.usage, reply.timings, reply.model)
+
+
+def _number(message: AssistantMessage, step: int) -> AssistantMessage:
+    """Name each call after its step: unique in the session, whatever the server sent."""
+    if not message.calls:
+        return message
+    calls = tuple(replace(call, call_id=f"{step}.{i}") for i, call in enumerate(message.calls))
+    return replace(message, calls=calls)

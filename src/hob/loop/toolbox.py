@@ -1,0 +1,99 @@
+"""Tools by name: look up, check arguments against the schema, run, bound the result."""
+
+import json
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any, cast
+
+from msgspec.structs import replace
+
+from hob.core.messages import Details, ToolCall, ToolResult
+from hob.core.permission import Action
+from hob.core.ports import Blobs, Report, Tool
+from hob.core.schema import fit
+
+MAX_CONTENT = 16_384  # characters of a result that enter the context
+MAX_DETAIL = 16_384  # characters of stdout or stderr that enter the log; the whole goes to a blob
+
+
+class Toolbox:
+    """The tools of one session."""
+
+    def __init__(self, tools: Iterable[Tool], blobs: Blobs) -> None:
+        self._tools = {tool.spec.name: tool for tool in tools}
+        self._schemas: dict[str, dict[str, Any]] = {}
+        self._blobs = blobs
+
+    def check(self, call: ToolCall) -> Action | ToolResult:
+        """Return what would be done, or the error that the model gets instead."""
+        tool = self._tools.get(call.name)
+        if tool is None:
+            near = get_close_matches(call.name, self._tools, n=1, cutoff=0.5)
+            hint = f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(sorted(self._tools))}."
+            return _error(f"Unknown tool: {call.name}.{hint}")
+        arguments = _parse(call)
+        if isinstance(arguments, ToolResult):
+            return arguments
+        fitted, problem = fit(self._schema(tool), arguments)
+        if problem:
+            return _error(f"{call.name}: {problem}")
+        return Action(call.call_id, call.name, tool.spec.access, fitted)
+
+    async def run(self, call: ToolCall, report: Report) -> ToolResult:
+        """Run one call and return its bounded result. Raises nothing but cancellation."""
+        action = self.check(call)
+        if isinstance(action, ToolResult):
+            return action
+        try:
+            result = await self._tools[call.name].run(action.arguments, report)
+        except Exception as error:  # a tool's bug is the tool's result, not the session's end
+            return _error(f"{call.name} failed: {type(error).__name__}: {error}")
+        return self._bound(result)
+
+    def _schema(self, tool: Tool) -> dict[str, Any]:
+        name = tool.spec.name
+        if name not in self._schemas:
+            self._schemas[name] = json.loads(tool.spec.parameters)
+        return self._schemas[name]
+
+    def _bound(self, result: ToolResult) -> ToolResult:
+        details = result.details
+        whole = {"content": result.content, "stdout": details.stdout, "stderr": details.stderr}
+        long = {name: text for name, text in whole.items() if len(text) > MAX_CONTENT}
+        if not long:
+            return result
+        kept = {name: self._blobs.put(text.encode("utf-8", "replace")) for name, text in long.items()}
+        cut = {name: _cut(text, MAX_CONTENT) if name in long else text for name, text in whole.items()}
+        return replace(
+            result,
+            content=cut["content"],
+            details=Details(
+                cut["stdout"],
+                cut["stderr"],
+                details.exit_code,
+                {**details.metadata, "blobs": kept},
+            ),
+        )
+
+
+def _parse(call: ToolCall) -> dict[str, Any] | ToolResult:
+    """Return the argument object. Text that holds a JSON string of an object (encoded twice) is opened once more."""
+    text = call.arguments.strip() or "{}"
+    try:
+        value: Any = json.loads(text)
+        if isinstance(value, str):
+            value = json.loads(value)
+    except ValueError as error:
+        return _error(f"{call.name}: the arguments are not valid JSON ({error}). Send one JSON object.")
+    if not isinstance(value, dict):
+        return _error(f"{call.name}: the arguments are {type(value).__name__}, not a JSON object. Send one JSON object.")
+    return cast("dict[str, Any]", value)
+
+
+def _cut(text: str, cap: int) -> str:
+    half = cap // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half} characters cut here …]\n{text[-half:]}"
+
+
+def _error(text: str) -> ToolResult:
+    return ToolResult(text, is_error=True, details=Details(metadata={"error": text}))
