@@ -1,0 +1,1 @@
+"""Sessions as a service: one writer each, any number of followers."""
