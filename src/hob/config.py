@@ -1,0 +1,110 @@
+"""Settings, read once at the door. Flags go before environment, user file and defaults; each value knows its origin."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MODES = ("read-only", "workspace-write", "full", "locked")
+MODE_ALIASES = {
+    "plan": "read-only",
+    "auto-edit": "workspace-write",
+    "default": "workspace-write",
+    "yolo": "full",
+    "bypass": "full",
+}
+LOCAL_PORTS = (8080, 11434, 1234, 8000, 8012, 1337)
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used; the text names it, its origin and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings of one run. `origins` says for each name where its value came from."""
+
+    base_url: str = ""
+    model: str = ""
+    api_key: str = ""
+    permission_mode: str = "workspace-write"
+    max_steps: int | None = None
+    max_wall_s: float | None = None
+    max_output_tokens: int | None = None
+    one_action: bool = False
+    acknowledge_failures: bool = False
+    bash_timeout_s: float = 30.0
+    max_read_lines: int = 500
+    data_dir: Path = Path()
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    origins: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def load(flags: Mapping[str, object], environment: Mapping[str, str] | None = None) -> Config:
+    """Return the settings. `flags` holds only what the person gave. Raises `ConfigError`."""
+    env = dict(os.environ if environment is None else environment)
+    values: dict[str, object] = {"data_dir": _data_dir(env), "environment": env}
+    origins: dict[str, str] = {}
+    for name, variables in _VARIABLES.items():
+        for variable in variables:
+            if env.get(variable):
+                values[name], origins[name] = _convert(name, env[variable], variable), variable
+                break
+    for name, value in flags.items():
+        if value is not None:
+            values[name], origins[name] = value, f"--{name.replace('_', '-')}"
+    if "base_url" in values and origins.get("base_url") != "OPENAI_BASE_URL" and "HOB_API_KEY" not in env:
+        # A key goes only to the host it was given with.
+        if origins.get("api_key") == "OPENAI_API_KEY" and env.get("OPENAI_BASE_URL") != values["base_url"]:
+            del values["api_key"], origins["api_key"]
+    values["permission_mode"] = _mode(str(values.get("permission_mode", "workspace-write")))
+    return Config(**values, origins=origins)  # pyright: ignore[reportArgumentType]
+
+
+_VARIABLES: dict[str, tuple[str, ...]] = {
+    "base_url": ("HOB_BASE_URL", "OPENAI_BASE_URL"),
+    "model": ("HOB_MODEL",),
+    "api_key": ("HOB_API_KEY", "OPENAI_API_KEY"),
+    "permission_mode": ("HOB_PERMISSION_MODE",),
+    "max_steps": ("HOB_MAX_STEPS",),
+    "max_wall_s": ("HOB_MAX_WALL_TIME",),
+    "max_output_tokens": ("HOB_MAX_OUTPUT_TOKENS",),
+    "one_action": ("HOB_ONE_ACTION",),
+    "acknowledge_failures": ("HOB_ACKNOWLEDGE_FAILURES",),
+    "bash_timeout_s": ("HOB_BASH_TIMEOUT",),
+    "max_read_lines": ("HOB_MAX_READ_LINES",),
+}
+_NUMBERS = {"max_steps": int, "max_wall_s": float, "max_output_tokens": int, "bash_timeout_s": float, "max_read_lines": int}
+_SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+def _convert(name: str, text: str, origin: str) -> object:
+    if name in _NUMBERS:
+        try:
+            number = _NUMBERS[name](text)
+        except ValueError:
+            number = 0
+        if number <= 0:
+            raise ConfigError(f"{origin} is {text!r}: give a number above zero.")
+        return number
+    if name in ("one_action", "acknowledge_failures"):
+        if text.lower() not in _SWITCHES:
+            raise ConfigError(f"{origin} is {text!r}: give 1 or 0.")
+        return _SWITCHES[text.lower()]
+    return text
+
+
+def _mode(text: str) -> str:
+    mode = MODE_ALIASES.get(text, text)
+    if mode not in MODES:
+        raise ConfigError(f"Permission mode {text!r} is not known: give one of {', '.join(MODES)}.")
+    return mode
+
+
+def _data_dir(env: Mapping[str, str]) -> Path:
+    """Return the folder for sessions: HOB_DATA_DIR, else the XDG data folder (XDG Base Directory 0.8)."""
+    if env.get("HOB_DATA_DIR"):
+        return Path(env["HOB_DATA_DIR"]).expanduser().absolute()
+    home = Path(env.get("HOME") or "~").expanduser()
+    base = env.get("XDG_DATA_HOME", "")
+    return (Path(base) if base.startswith("/") else home / ".local" / "share") / "hob"

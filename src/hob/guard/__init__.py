@@ -1,0 +1,1 @@
+"""The guard: what may be done, and who has to be asked."""

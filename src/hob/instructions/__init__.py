@@ -1,0 +1,1 @@
+"""What the model is told: the system message and where its parts come from."""
