@@ -1,0 +1,1 @@
+"""The command line: commands in, events out as text or JSON."""

@@ -1,0 +1,153 @@
+"""A session as a person reads it: prose on standard output, everything else on standard error."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, TextIO, cast
+
+from hob.cli.terminal import Palette, harmless, one_line
+from hob.core import events as e
+from hob.core.deltas import Delta, Notice, ReasoningDelta, TextDelta
+from hob.core.messages import ToolCall, ToolResult
+from hob.core.session import Session
+
+WIDTH = 100
+MAX_DIFF_LINES = 40
+_MAIN_ARGUMENT = ("command", "path", "pattern", "source", "message", "thought", "name")
+
+
+class TextView:
+    """Shows items of a feed as they come."""
+
+    def __init__(self, out: TextIO, err: TextIO, environment: Mapping[str, str]) -> None:
+        self._out, self._err = out, err
+        self._colour = Palette.for_stream(err, environment)
+        self._calls: dict[str, ToolCall] = {}
+        self._column_open = False  # prose stands on an unfinished line
+        self._thinking = False
+        self._streamed = False
+
+    def show(self, item: e.Recorded | Delta) -> None:
+        """Show one item."""
+        match item:
+            case TextDelta(text):
+                self._prose(text)
+            case ReasoningDelta(text):
+                self._think(text)
+            case Notice(text):
+                self._line(f"{self._colour.dim}{harmless(text)}{self._colour.reset}")
+            case e.Recorded(_, _, event):
+                self._event(event)
+            case _:
+                pass
+
+    def _event(self, event: e.Event) -> None:
+        match event:
+            case e.StepStarted():
+                self._streamed = False
+            case e.StepFinished(message):
+                if message.text and not self._streamed:
+                    self._prose(message.text)
+                self._end_line()
+                self._calls = {call.call_id: call for call in message.calls}
+            case e.StepFailed(error, text, final, delay_s) if error != "cancelled":
+                again = "" if final else f" Trying again{f' in {delay_s:g} s' if delay_s else ''}."
+                self._line(f"{self._colour.bad}{harmless(text)}{self._colour.reset}{again}")
+            case e.ToolFinished(call_id, result):
+                self._call(self._calls.get(call_id) or ToolCall(call_id, "?", "{}"), result)
+            case e.Nudged(_, text):
+                self._line(f"{self._colour.note}{harmless(text)}{self._colour.reset}")
+            case _:
+                pass
+
+    def _call(self, call: ToolCall, result: ToolResult) -> None:
+        colour = self._colour
+        mark = f"{colour.bad}✗" if result.is_error else f"{colour.good}✓"
+        head = f"{mark}{colour.reset} {colour.bold}{harmless(call.name)}{colour.reset}"
+        told = one_line(main_argument(call), WIDTH - len(call.name) - 20)
+        self._line(f"{head} {told} {colour.dim}{one_line(outcome(result), 60)}{colour.reset}")
+        diff = result.details.metadata.get("diff")
+        if isinstance(diff, str) and diff:
+            self._diff(diff)
+
+    def _diff(self, diff: str) -> None:
+        colour = self._colour
+        lines = [line for line in diff.splitlines() if not line.startswith(("---", "+++"))]
+        for line in lines[:MAX_DIFF_LINES]:
+            paint = {"+": colour.good, "-": colour.bad, "@": colour.note}.get(line[:1], colour.dim)
+            self._line(f"    {paint}{harmless(line)}{colour.reset}")
+        if len(lines) > MAX_DIFF_LINES:
+            self._line(f"    {colour.dim}… {len(lines) - MAX_DIFF_LINES} more lines{colour.reset}")
+
+    def _prose(self, text: str) -> None:
+        if self._thinking:
+            self._thinking = False
+            self._err.write(f"{self._colour.reset}\n")
+            self._err.flush()
+        self._streamed = True
+        shown = harmless(text)
+        self._out.write(shown)
+        self._out.flush()
+        self._column_open = not shown.endswith("\n")
+
+    def _think(self, text: str) -> None:
+        """Thoughts are for a person who watches, not for a file."""
+        if not self._colour.dim:
+            return
+        self._err.write(("" if self._thinking else self._colour.dim) + harmless(text))
+        self._err.flush()
+        self._thinking = True
+
+    def _line(self, text: str) -> None:
+        self._end_line()
+        self._err.write(f"{text}\n")
+        self._err.flush()
+
+    def _end_line(self) -> None:
+        if self._thinking:
+            self._thinking = False
+            self._err.write(f"{self._colour.reset}\n")
+        if self._column_open:
+            self._column_open = False
+            self._out.write("\n")
+            self._out.flush()
+
+    def close(self, session: Session, duration_s: float) -> None:
+        """Show the closing line: how it ended and what it took."""
+        colour = self._colour
+        ending = session.outcome or "unfinished"
+        paint = colour.good if ending == "done" else colour.bad
+        if session.reason:
+            self._line(f"{colour.bad}{harmless(session.reason)}{colour.reset}")
+        totals = session.totals
+        reused = f" ({totals.cached_tokens:,} reused)" if totals.cached_tokens else ""
+        tokens = f" · {totals.prompt_tokens:,} tokens in{reused}, {totals.completion_tokens:,} out" if totals.prompt_tokens else ""
+        self._line(
+            f"{paint}{ending.replace('_', ' ')}{colour.reset}{colour.dim} · {session.steps} steps{tokens}"
+            f" · {duration_s:.1f} s · session {session.session_id}{colour.reset}"
+        )
+
+
+def main_argument(call: ToolCall) -> str:
+    """Return what a call is about: its most telling argument, or all of them."""
+    try:
+        value: Any = json.loads(call.arguments)
+    except ValueError:
+        return call.arguments
+    if not isinstance(value, dict):
+        return call.arguments
+    arguments = cast("dict[str, Any]", value)
+    told = next((str(arguments[name]) for name in _MAIN_ARGUMENT if arguments.get(name)), "")
+    if call.name == "move_file":
+        told = f"{told} → {arguments.get('target', '')}"
+    return told
+
+
+def outcome(result: ToolResult) -> str:
+    """Return how a call ended, in a few words."""
+    details = result.details
+    if details.exit_code not in (None, 0):
+        return f"exit {details.exit_code}"
+    if result.is_error:
+        return result.content
+    summary = details.metadata.get("summary")
+    return str(summary) if summary else ""
