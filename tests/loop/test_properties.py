@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hob.core import events as e
 from hob.core.commands import Cancel, Prompt
 from hob.core.deltas import Delta
-from hob.core.messages import AssistantMessage, ToolMessage, UserMessage
+from hob.core.messages import UserMessage
 from hob.core.session import fold
 from hob.loop.loop import run
 from loop.house import Crash, House, script
@@ -117,9 +117,6 @@ def test_words_during_a_turn_land_where_they_should(steps, at, delivery):
         await asyncio.gather(*jobs)
         await run(log, house.performer())
         await house.check(log)
-        kinds = [type(m) for m in log.session.messages]
-        for before, after in zip(kinds, kinds[1:], strict=False):
-            assert (before, after) != (AssistantMessage, ToolMessage) or True
         events = [r.event for r in await house.store.recorded()]
         queued = next((i for i, x in enumerate(events) if isinstance(x, e.InputQueued) and x.input_id == "p2"), None)
         if queued is None:

@@ -33,6 +33,7 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     for name in ("run", "exec"):
         text = {"help": "do one task and end"} if name == "run" else {}
         run = commands.add_parser(name, description="Do one task in a workspace and end.", epilog=EPILOG, **text)
+        run.add_argument("-p", "--print", "--prompt", dest="prompt", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         run.add_argument("task", nargs="*", help="what is to be done; text on standard input is added to it")
         _run_options(run, top_level=False)
 

@@ -79,7 +79,7 @@ class TurnStarted(Struct, frozen=True, tag_field="kind", tag="turn_started"):
 class Nudged(Struct, frozen=True, tag_field="kind", tag="nudged"):
     """The host put words into the context because the model went in circles or was cut off."""
 
-    reason: str
+    reason: Literal["stuck", "length"]
     text: str
 
 

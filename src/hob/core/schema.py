@@ -195,8 +195,8 @@ def _wanted(schema: Schema) -> str:
     return named or "a value"
 
 
-def _came(value: Any) -> str:
-    kind = _NAMES.get(type(value), "something else")
+def _came(value: object) -> str:
+    kind = next((name for known, name in _NAMES.items() if type(value) is known), "a value")
     if value is None:
         return kind
     shown = repr(value)

@@ -58,7 +58,7 @@ class Session(Struct, frozen=True):
     turn_started_at: int = 0
     steps: int = 0  # in this turn
     output_tokens: int = 0  # in this turn
-    nudges: int = 0  # in this turn
+    nudges: int = 0  # hints against going in circles, in this turn
     cuts: int = 0  # answers cut by the output limit, in a row
     blocked: int = 0  # denials for want of a person, in this turn
     progress: Progress = Progress()
@@ -87,13 +87,13 @@ def reduce(s: Session, recorded: e.Recorded) -> Session:
             return replace(s, queue=tuple(q for q in s.queue if q.input_id != input_id))
         case e.TurnStarted(limits):
             return _begin_turn(s, limits)
-        case e.Nudged(_, text):
+        case e.Nudged(cause, text):
             # The trail begins anew: what counts is what the model does with the hint.
             return replace(
                 s,
                 phase="ready",
                 messages=(*s.messages, UserMessage(text)),
-                nudges=s.nudges + 1,
+                nudges=s.nudges + (cause == "stuck"),
                 progress=Progress(),
             )
         case e.CancelRequested():

@@ -5,7 +5,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from hob.core.effects import CallModel, Effect, Judge, Record, Rest, RunTools, Wait
-from hob.core.events import Event, ToolFinished
+from hob.core.events import Event
 from hob.core.plan import next_effect
 from hob.loop.log import Log
 from hob.loop.perform import Performer
@@ -42,23 +42,21 @@ async def _perform(log: Log, performer: Performer, effect: Effect) -> Sequence[E
 
 async def _run_tools(log: Log, performer: Performer, effect: RunTools) -> Sequence[Event]:
     """Run calls side by side; each result is written as it comes, the last one with the next intent."""
-    line = asyncio.Lock()
-    open_calls = len(effect.calls)
-
-    async def one(position: int) -> ToolFinished | None:
-        nonlocal open_calls
-        call = effect.calls[position]
-        done = await _stoppable(log, performer.use(call, log.tell), effect.deadline_s)
-        async with line:
-            open_calls -= 1
-            if not open_calls:
-                return done
-            await log.commit(log.session.session_id, lambda _: (done,))
-            return None
-
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(i)) for i in range(len(effect.calls))]
-    return [done for task in tasks if (done := task.result())]
+    calls = [
+        asyncio.ensure_future(_stoppable(log, performer.use(call, log.tell), effect.deadline_s))
+        for call in effect.calls
+    ]
+    running = set(calls)
+    try:
+        while True:
+            finished, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            facts = [call.result() for call in calls if call in finished]
+            if not running:
+                return facts
+            await log.commit(log.session.session_id, lambda _, facts=facts: facts)
+    finally:
+        for call in running:
+            call.cancel()
 
 
 async def _stoppable(log: Log, work: Coroutine[Any, Any, T], deadline_s: float | None) -> T:

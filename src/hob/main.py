@@ -1,0 +1,136 @@
+"""Argument vector to front end. The only file with imports inside functions: start-up time is a feature."""
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+
+from hob.cli.arguments import parser
+
+ERROR, USAGE, INPUT, CONFIG = 1, 2, 42, 52
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out a command line and return the exit code."""
+    arguments = parser()
+    options = arguments.parse_args(argv)
+    if options.command is None and options.prompt is None:
+        arguments.print_help()
+        return USAGE
+    try:
+        return _carry_out(options)
+    except BrokenPipeError:
+        # The reader of our output has gone (`hob sessions list | head`): nothing is wrong.
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        code = _explain(error)
+        if code is None:
+            raise
+        return code
+
+
+def _carry_out(options: Namespace) -> int:
+    if options.command == "tools":
+        from hob.cli.tools import tools_command
+        from hob.wiring import agent
+
+        return tools_command(agent().tools, as_json=options.json)
+
+    import asyncio
+
+    if options.command == "sessions":
+        return asyncio.run(_sessions(options))
+    if options.command == "demo":
+        return asyncio.run(_demo(options))
+    return asyncio.run(_run(options))
+
+
+async def _sessions(options: Namespace) -> int:
+    from hob.cli.sessions import sessions_command
+    from hob.cli.workspace import real_workspace
+    from hob.config import load
+    from hob.wiring import open_archive
+
+    config = load({})
+    workspace = real_workspace(getattr(options, "workspace", None))
+    async with open_archive(config) as sessions:
+        return await sessions_command(options, sessions, workspace, config.environment)
+
+
+async def _demo(options: Namespace) -> int:
+    from hob.cli.demo import TASK, make_repository, show_result
+
+    folder = make_repository(options.keep)
+    options.prompt, options.workspace, options.yolo = TASK, folder, True
+    options.continue_last = options.fork_session = options.no_session = False
+    for name in ("output_format", "permission_mode", "max_steps", "max_wall_s", "resume"):
+        setattr(options, name, None)
+    return show_result(folder, await _run(options))
+
+
+async def _run(options: Namespace) -> int:
+    from hob.cli.run import Task, run_task, with_standard_input
+    from hob.cli.workspace import real_workspace
+    from hob.config import load
+    from hob.wiring import open_house
+
+    output_format = options.output_format or "text"
+    config = load(_settings(options))
+    workspace = real_workspace(options.workspace)
+    words = [options.prompt or "", *getattr(options, "task", [])]
+    text = " ".join(word for word in words if word)
+    if options.command != "demo":
+        text = with_standard_input(text)
+    interactive = output_format == "text" and sys.stdin.isatty() and sys.stderr.isatty()
+    async with open_house(config, interactive=interactive, keep=not options.no_session) as house:
+        if output_format == "text" and house.found:
+            print(house.found.why, file=sys.stderr)
+        task = Task(
+            text=text,
+            workspace=workspace,
+            limits=house.limits,
+            output_format=output_format,
+            resume=options.resume or "",
+            latest=options.continue_last,
+            fork=options.fork_session,
+            interactive=interactive,
+        )
+        return await run_task(task, house.sessions, house.agent, config.environment)
+
+
+def _settings(options: Namespace) -> dict[str, object]:
+    names = (
+        "base_url",
+        "model",
+        "permission_mode",
+        "max_steps",
+        "max_wall_s",
+        "max_output_tokens",
+        "one_action",
+        "acknowledge_failures",
+    )
+    flags: dict[str, object] = {name: getattr(options, name, None) for name in names}
+    if getattr(options, "yolo", False):
+        flags["permission_mode"] = "full"
+    return flags
+
+
+def _explain(error: Exception) -> int | None:
+    """Print one clear sentence for what can be expected to go wrong; return None for a bug."""
+    from hob.config import ConfigError
+    from hob.core.errors import CommandRefused, HobError, ModelError, SessionNotFound
+
+    if not isinstance(error, HobError | ConfigError | OSError):
+        return None
+    print(f"hob: {error}", file=sys.stderr)
+    if isinstance(error, ConfigError):
+        return CONFIG
+    if isinstance(error, ModelError):
+        return {"auth": 41, "unreachable": 69}.get(error.kind, ERROR)
+    return INPUT if isinstance(error, CommandRefused | SessionNotFound) else ERROR
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""The one place that knows all names: settings become objects."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from secrets import randbits
+from typing import cast
+
+import asyncio
+
+from hob.config import LOCAL_PORTS, Config
+from hob.core.agent import Agent, Limits
+from hob.core.ids import compose
+from hob.core.permission import Mode
+from hob.core.ports import Blobs, Clock, Model, Sandbox, Store
+from hob.core.session import Session
+from hob.guard.modes import ModeGuard
+from hob.instructions.prompt import system_message
+from hob.loop.perform import Performer
+from hob.loop.toolbox import Toolbox
+from hob.models.discovery import Found, Wishes, discover
+from hob.sandboxes.environment import child_environment
+from hob.sandboxes.local import LocalSandbox
+from hob.sessions.service import Sessions
+from hob.stores.blobs import FileBlobs
+from hob.stores.memory import MemoryBlobs, MemoryStore
+from hob.stores.sqlite import SqliteStore
+from hob.tools.first_set import TOOLS
+from hob.tools.settings import Settings
+from hob.tools.tool import bind
+
+DEFAULT_STEPS = 40
+OFFLINE_STEPS = 400  # its steps cost no tokens, and the policy has bounds of its own
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now_ms(self) -> int:
+        """Return milliseconds since the epoch."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic_s(self) -> float:
+        """Return seconds that never go back."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+
+class RandomIds:
+    """Ids from the clock and the operating system's dice."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def new_id(self, prefix: str) -> str:
+        """Return an id that no other call returns, sortable by time."""
+        return compose(prefix, self._clock.now_ms(), randbits(35))
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What a front end needs: sessions, the agent that new ones get, the limits of a turn, who answers."""
+
+    sessions: Sessions
+    agent: Agent
+    limits: Limits
+    found: Found | None = None
+
+
+def agent() -> Agent:
+    """Return the agent of new sessions: the system message and the tools by name."""
+    specs = tuple(sorted((tool.spec for tool in TOOLS), key=lambda spec: spec.name))
+    return Agent(instructions=system_message(), tools=specs)
+
+
+@asynccontextmanager
+async def open_house(config: Config, *, interactive: bool, keep: bool) -> AsyncIterator[House]:
+    """Yield a house with a model in it. With `keep` off nothing is left on disk. Raises `ModelError`."""
+    environment = config.environment
+    found = await discover(
+        Wishes(config.base_url, config.model, config.api_key, config.origins.get("base_url", "")), ports=LOCAL_PORTS
+    )
+    make_model = _model_maker(found)
+    clock = SystemClock()
+    blobs: Blobs = FileBlobs(config.data_dir / "blobs") if keep else MemoryBlobs()
+    settings = Settings(max_read_lines=config.max_read_lines, bash_timeout_s=config.bash_timeout_s)
+
+    def equip(session: Session) -> Performer:
+        sandbox = LocalSandbox(session.workspace, child_environment(environment, session.session_id))
+        supplies = {Sandbox: sandbox, Settings: settings, Clock: clock}
+        toolbox = Toolbox([bind(tool, supplies) for tool in TOOLS], blobs)
+        guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
+        return Performer(make_model(), toolbox, guard, clock, sandbox.close)
+
+    async with _open_store(config, keep=keep) as store:
+        sessions = Sessions(store, clock, RandomIds(clock), equip)
+        yield House(sessions, agent(), _limits(config, found), found)
+
+
+@asynccontextmanager
+async def open_archive(config: Config) -> AsyncIterator[Sessions]:
+    """Yield the stored sessions, without a model: to list, show, export, fork, remove."""
+
+    def equip(session: Session) -> Performer:
+        raise AssertionError("an archive runs nothing")
+
+    clock = SystemClock()
+    async with _open_store(config, keep=True) as store:
+        yield Sessions(store, clock, RandomIds(clock), equip)
+
+
+@asynccontextmanager
+async def _open_store(config: Config, *, keep: bool) -> AsyncIterator[Store]:
+    store: Store = SqliteStore(config.data_dir) if keep else MemoryStore()
+    try:
+        yield store
+    finally:
+        await store.aclose()
+
+
+def _limits(config: Config, found: Found) -> Limits:
+    return Limits(
+        max_steps=config.max_steps or (OFFLINE_STEPS if found.kind == "offline" else DEFAULT_STEPS),
+        max_wall_s=config.max_wall_s,
+        max_output_tokens=config.max_output_tokens,
+        max_calls_per_step=1 if config.one_action else None,
+        acknowledge_failures=config.acknowledge_failures,
+    )
+
+
+def _model_maker(found: Found) -> Callable[[], Model]:
+    """Return what makes the model of a session. Only the adapter that is used is imported."""
+    raise NotImplementedError
