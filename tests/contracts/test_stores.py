@@ -70,7 +70,9 @@ def test_concurrent_appends_all_arrive_and_one_failure_is_its_own(make_store):
     async def work(store):
         await store.append("x", entries(1), True)
         jobs = [store.append(f"s{n}", entries(1, 2), n % 2 == 0) for n in range(40)]
-        results = await asyncio.gather(*jobs, store.append("x", entries(1), True), return_exceptions=True)
+        results = await asyncio.gather(
+            *jobs, store.append("x", entries(1), True), return_exceptions=True
+        )
         assert [r for r in results if r is not None and not isinstance(r, SessionBusy)] == []
         assert isinstance(results[-1], SessionBusy)
         assert len(await store.shelves()) == 41
@@ -121,7 +123,9 @@ def test_another_process_is_kept_out_and_named(tmp_path):
         "import sys,time,pathlib; from hob.stores.sqlite import SqliteStore;"
         "c = SqliteStore(pathlib.Path(sys.argv[1])).claim('a'); print('held', flush=True); time.sleep(60)"
     )
-    holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(SessionBusy, match=f"process {holder.pid}"):
@@ -144,7 +148,9 @@ def test_two_processes_write_two_sessions_at_once(tmp_path):
         "    await store.aclose()\n"
         "asyncio.run(main())\n"
     )
-    writers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in "abc"]
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in "abc"
+    ]
     assert [writer.wait() for writer in writers] == [0, 0, 0]
     with_store(lambda: SqliteStore(tmp_path), lambda store: _three_hundred(store))
     with sqlite3.connect(tmp_path / "hob.db") as db:

@@ -95,14 +95,16 @@ def test_reads_run_side_by_side_and_anything_else_alone_in_order():
     assert [c.call_id for c in third.calls] == ["1.3"]
 
 
+def test_a_write_waits_for_the_reads_before_it():
+    effect = next_effect(session(e.StepStarted(1), answer("read", "write"), *allowed(0, 1)))
+    assert isinstance(effect, RunTools)
+    assert [c.call_id for c in effect.calls] == ["1.0"]
+
+
 def test_an_open_question_holds_back_what_stands_behind_it():
-    s = session(
-        e.StepStarted(1), answer("run", "read"), e.PermissionAsked("1.0", "t"), *allowed(1)
-    )
+    s = session(e.StepStarted(1), answer("run", "read"), e.PermissionAsked("1.0", "t"), *allowed(1))
     assert next_effect(s) == Wait()
-    s = session(
-        e.StepStarted(1), answer("read", "run"), *allowed(0), e.PermissionAsked("1.1", "t")
-    )
+    s = session(e.StepStarted(1), answer("read", "run"), *allowed(0), e.PermissionAsked("1.1", "t"))
     effect = next_effect(s)
     assert isinstance(effect, RunTools)
     assert [c.call_id for c in effect.calls] == ["1.0"]
@@ -157,7 +159,12 @@ def test_a_final_failure_ends_the_turn_with_its_words():
 
 def test_cancel_settles_every_open_call_and_ends():
     s = session(
-        e.StepStarted(1), answer("read", "run"), *allowed(0, 1), *started(0), done(0), e.CancelRequested()
+        e.StepStarted(1),
+        answer("read", "run"),
+        *allowed(0, 1),
+        *started(0),
+        done(0),
+        e.CancelRequested(),
     )
     assert next_effect(s) == Record((e.ToolFinished("1.1", CANCELLED), e.TurnFinished("cancelled")))
 
@@ -175,6 +182,13 @@ def test_a_steer_goes_before_the_end_of_the_turn():
 def test_a_queued_input_waits_for_rest():
     s = session(e.StepStarted(1), answer(), e.InputQueued("j", "later", "queue"))
     assert next_effect(s) == Record((e.TurnFinished("done"),))
+
+
+def test_inputs_are_taken_in_the_order_they_came():
+    s = session(
+        e.StepStarted(1), answer(), e.InputQueued("j", "first"), e.InputQueued("k", "second")
+    )
+    assert next_effect(s) == Record((e.InputDelivered("j"),))
 
 
 def test_no_words_between_a_call_and_its_result():
@@ -222,7 +236,12 @@ def test_approvals_that_nobody_can_give_end_the_turn_after_three():
     no = Decision("deny", "t", "nobody", APPROVAL_REQUIRED)
     events: list[e.Event] = []
     for n in range(3):
-        events += [e.StepStarted(1), answer("run"), e.PermissionDecided("1.0", no), done(text=f"{n}", is_error=True)]
+        events += [
+            e.StepStarted(1),
+            answer("run"),
+            e.PermissionDecided("1.0", no),
+            done(text=f"{n}", is_error=True),
+        ]
     effect = next_effect(session(*events))
     assert isinstance(effect, Record)
     assert effect.intent[0].outcome == "blocked"
@@ -238,7 +257,9 @@ def test_a_cut_answer_is_asked_to_go_on_and_then_ends():
     assert isinstance(first, Record)
     assert first.intent[0].reason == "length"
     nudge = e.Nudged("length", "Go on.")
-    s = session(e.StepStarted(1), cut(), nudge, e.StepStarted(1), cut(), nudge, e.StepStarted(1), cut())
+    s = session(
+        e.StepStarted(1), cut(), nudge, e.StepStarted(1), cut(), nudge, e.StepStarted(1), cut()
+    )
     effect = next_effect(s)
     assert isinstance(effect, Record)
     assert effect.intent[0].outcome == "out_of_tokens"
@@ -256,7 +277,13 @@ def circle(steps: list[tuple[str, str, str]]) -> list[e.Event]:
     events: list[e.Event] = []
     for name, arguments, text in steps:
         message = AssistantMessage(calls=(ToolCall("1.0", name, arguments),), stop="calls")
-        events += [e.StepStarted(1), e.StepFinished(message), *allowed(0), *started(0), done(text=text)]
+        events += [
+            e.StepStarted(1),
+            e.StepFinished(message),
+            *allowed(0),
+            *started(0),
+            done(text=text),
+        ]
     return events
 
 
@@ -273,8 +300,12 @@ A, B = ("read", "{}", "a"), ("run", "{}", "b")
         ([A, B, A], False),
         ([A, B, A, B], True),
         ([A, B, B, A], False),
+        ([A, B, A, ("other", "{}", "c")], False),
         ([(f"{n}", "{}", "x") for n in range(9)], False),
-        ([*[(f"{n}", "{}", "x") for n in range(5)], *[(f"{n}", "{}", "x") for n in range(5)]], True),
+        (
+            [*[(f"{n}", "{}", "x") for n in range(5)], *[(f"{n}", "{}", "x") for n in range(5)]],
+            True,
+        ),
     ],
 )
 def test_circles_are_seen(steps, stuck):
@@ -320,10 +351,33 @@ def test_a_failed_command_has_to_be_acknowledged(words, on, accepted):
     assert isinstance(effect, Judge if accepted else Record)
 
 
+def test_an_exit_code_that_is_no_error_needs_no_acknowledgement():
+    nothing_found = done(text="no match", details=Details(exit_code=1))
+    events = (
+        e.StepStarted(1),
+        answer("run"),
+        *allowed(0),
+        *started(0),
+        nothing_found,
+        e.StepStarted(1),
+        answer("run"),
+    )
+    assert isinstance(
+        next_effect(session(*events, limits=Limits(acknowledge_failures=True))), Judge
+    )
+
+
 def test_a_model_that_never_names_the_cause_is_not_held_up_for_ever():
     refused = [e.StepStarted(1), answer("run"), done(text="Not run.", is_error=True)]
     limits = Limits(acknowledge_failures=True)
     twice = (*failing(), *refused, *refused, e.StepStarted(1), answer("run"))
     assert isinstance(next_effect(session(*twice, limits=limits)), Judge)
-    again = (*twice, *allowed(0), *started(0), done(text="exit code 1\nother", **FAILED), e.StepStarted(1), answer("run"))
+    again = (
+        *twice,
+        *allowed(0),
+        *started(0),
+        done(text="exit code 1\nother", **FAILED),
+        e.StepStarted(1),
+        answer("run"),
+    )
     assert isinstance(next_effect(session(*again, limits=limits)), Record)

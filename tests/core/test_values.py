@@ -21,10 +21,16 @@ from hob.core.session import Session, fold, reduce
 text = st.text(st.characters(codec=None), max_size=20)
 names = st.sampled_from(["1.0", "1.1", "2.0"])
 results = st.builds(
-    ToolResult, text, st.booleans(), st.builds(Details, text, text, st.none() | st.integers(-64, 255))
+    ToolResult,
+    text,
+    st.booleans(),
+    st.builds(Details, text, text, st.none() | st.integers(-64, 255)),
 )
 messages = st.builds(
-    AssistantMessage, text, text, st.lists(st.builds(ToolCall, names, text, text), max_size=2).map(tuple)
+    AssistantMessage,
+    text,
+    text,
+    st.lists(st.builds(ToolCall, names, text, text), max_size=2).map(tuple),
 )
 any_event = st.one_of(
     st.builds(e.SessionStarted, text, text, st.builds(Agent, text, text)),
@@ -40,7 +46,9 @@ any_event = st.one_of(
     st.builds(e.StepFinished, messages),
     st.builds(e.StepFailed, st.sampled_from(["timeout", "cancelled"]), text, st.booleans()),
     st.builds(e.PermissionAsked, names, text, text),
-    st.builds(e.PermissionDecided, names, st.builds(Decision, st.sampled_from(["allow", "deny"]), text)),
+    st.builds(
+        e.PermissionDecided, names, st.builds(Decision, st.sampled_from(["allow", "deny"]), text)
+    ),
     st.builds(e.ToolStarted, names, st.sampled_from(["never", "safe"])),
     st.builds(e.ToolFinished, names, results),
 )
@@ -108,7 +116,11 @@ ASKED = (
         ((), Prompt("i", "  "), CommandRefused),
         ((e.InputQueued("i", "go"),), Withdraw("i"), (e.InputWithdrawn("i"),)),
         ((), Withdraw("i"), CommandRefused),
-        (ASKED, Decide("1.0", True), (e.PermissionDecided("1.0", Decision("allow", "person"), "person"),)),
+        (
+            ASKED,
+            Decide("1.0", True),
+            (e.PermissionDecided("1.0", Decision("allow", "person"), "person"),),
+        ),
         (ASKED, Decide("1.1", True), CommandRefused),
         ((*ASKED, e.CancelRequested()), Decide("1.0", True), CommandRefused),
         (WORKING, Decide("1.0", True), CommandRefused),

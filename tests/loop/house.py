@@ -11,7 +11,16 @@ from hob.core.codec import open_entry
 from hob.core.commands import Command, Decide
 from hob.core.deltas import Delta, TextDelta
 from hob.core.errors import ModelError
-from hob.core.messages import AssistantMessage, Message, Reply, ToolCall, ToolMessage, ToolResult, Usage, UserMessage
+from hob.core.messages import (
+    AssistantMessage,
+    Message,
+    Reply,
+    ToolCall,
+    ToolMessage,
+    ToolResult,
+    Usage,
+    UserMessage,
+)
 from hob.core.permission import APPROVAL_REQUIRED, Action, Decision
 from hob.core.ports import Entry, Report
 from hob.core.request import Request
@@ -107,7 +116,9 @@ def script(steps: Sequence[Sequence[str]]) -> Say:
         n = sum(isinstance(m, AssistantMessage) and m.stop != "cancelled" for m in messages)
         if n >= len(steps):
             return AssistantMessage(f"done {n}")
-        calls = tuple(ToolCall("", name, f'{{"n": {n * 10 + i}}}') for i, name in enumerate(steps[n]))
+        calls = tuple(
+            ToolCall("", name, f'{{"n": {n * 10 + i}}}') for i, name in enumerate(steps[n])
+        )
         return AssistantMessage(f"step {n}", calls=calls, stop="calls")
 
     return say
@@ -116,13 +127,17 @@ def script(steps: Sequence[Sequence[str]]) -> Say:
 class CountingTool:
     """Notes each run; the result depends on the arguments only."""
 
-    def __init__(self, spec: ToolSpec, ran: list[tuple[str, Any]], store: TornStore | None = None) -> None:
+    def __init__(
+        self, spec: ToolSpec, ran: list[tuple[str, Any]], store: TornStore | None = None
+    ) -> None:
         self.spec, self.ran, self._store = spec, ran, store
         self.announced = True
 
     async def run(self, arguments: dict[str, Any], report: Report) -> ToolResult:
         if self._store:  # law 4: the intent is on disk before the effect
-            started = [r.event for r in await self._store.recorded() if isinstance(r.event, e.ToolStarted)]
+            started = [
+                r.event for r in await self._store.recorded() if isinstance(r.event, e.ToolStarted)
+            ]
             self.announced = self.announced and bool(started)
         self.ran.append((self.spec.name, arguments.get("n")))
         report("stdout", "working")
@@ -194,7 +209,9 @@ class House:
         for k in range(len(recorded) + 1):
             fold(recorded[:k])
         for earlier, later in zip(self.mind.seen, self.mind.seen[1:], strict=False):
-            assert later.messages[: len(earlier.messages)] == earlier.messages, "the context changed before its tail"
+            assert later.messages[: len(earlier.messages)] == earlier.messages, (
+                "the context changed before its tail"
+            )
             assert (later.instructions, later.tools) == (earlier.instructions, earlier.tools)
         once = [r for r in self.ran if r[0] in ("write", "run")]
         assert len(once) == len(set(once)), "an unsafe tool ran twice"

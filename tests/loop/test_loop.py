@@ -11,7 +11,15 @@ from hob.core.codec import open_entry
 from hob.core.commands import Cancel, Prompt
 from hob.core.deltas import Notice, OutputDelta
 from hob.core.errors import InvariantBroken, ModelError
-from hob.core.messages import AssistantMessage, Details, Reply, ToolCall, ToolMessage, ToolResult, UserMessage
+from hob.core.messages import (
+    AssistantMessage,
+    Details,
+    Reply,
+    ToolCall,
+    ToolMessage,
+    ToolResult,
+    UserMessage,
+)
 from hob.core.permission import Action
 from hob.loop.log import Log
 from hob.loop.loop import run
@@ -49,13 +57,32 @@ def test_a_turn_with_tools():
     assert (log.session.totals.steps, log.session.totals.cached_tokens) == (3, 15)
 
 
+def test_call_ids_are_unique_over_turns():
+    def say(messages):
+        if isinstance(messages[-1], UserMessage):
+            return AssistantMessage(calls=(ToolCall("same", "read", "{}"),))
+        return AssistantMessage("done")
+
+    async def main():
+        house = House(say)
+        log = await house.open()
+        for name in ("p1", "p2"):
+            await house.send(log, Prompt(name, "go"))
+            await house.drive(log)
+        await house.check(log)
+
+    asyncio.run(main())
+
+
 def test_a_step_needs_three_appends_and_the_intent_of_a_tool_is_stored_with_its_verdict():
     house = House(script([["write"]]))
     sizes: list[list[str]] = []
     append = house.store.append
 
     async def counted(session_id, entries, durable):
-        sizes.append([type(r.event).__name__ for r in map(open_entry, entries)] + ["FULL"] * durable)
+        sizes.append(
+            [type(r.event).__name__ for r in map(open_entry, entries)] + ["FULL"] * durable
+        )
         await append(session_id, entries, durable)
 
     house.store.append = counted
@@ -79,7 +106,11 @@ def test_failures_are_tried_again_with_pauses_and_then_told():
     assert waits == ["Trying again in 0.5 s.", "Trying again in 1 s."]
     house = House(script([]), fail=99)
     log = played(house)
-    assert (log.session.outcome, log.session.error_kind, log.session.reason) == ("failed", "unreachable", "Down.")
+    assert (log.session.outcome, log.session.error_kind, log.session.reason) == (
+        "failed",
+        "unreachable",
+        "Down.",
+    )
     assert len(house.mind.seen) == 4
 
 
@@ -260,7 +291,9 @@ class Echo:
     spec = ToolSpec("read_file", "", SCHEMA, "read", "safe")
 
     async def run(self, arguments, report):
-        return ToolResult(json.dumps(arguments), details=Details("o" * 40_000, "short", 0, {"a": 1}))
+        return ToolResult(
+            json.dumps(arguments), details=Details("o" * 40_000, "short", 0, {"a": 1})
+        )
 
 
 @pytest.mark.parametrize(

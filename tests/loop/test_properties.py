@@ -14,7 +14,8 @@ from hob.loop.loop import run
 from loop.house import Crash, House, script
 
 steps = st.lists(
-    st.lists(st.sampled_from(["read", "write", "run", "bad", "unknown"]), min_size=1, max_size=3), max_size=4
+    st.lists(st.sampled_from(["read", "write", "run", "bad", "unknown"]), min_size=1, max_size=3),
+    max_size=4,
 )
 
 
@@ -40,12 +41,16 @@ def test_crash_after_any_event_and_resume(steps, crash_at, ask, fail, cancel):
         assert log.session == fold(before) or not before
         await house.drive(log)
         for name in ("p1", "p2"):
-            if not any(isinstance(r.event, e.InputQueued) and r.event.input_id == name for r in before):
+            if not any(
+                isinstance(r.event, e.InputQueued) and r.event.input_id == name for r in before
+            ):
                 await house.send(log, Prompt(name, "x", "queue"))
         await house.drive(log)
         await house.check(log)
         said = [m.text for m in log.session.messages if isinstance(m, UserMessage)]
-        assert len([t for t in said if t in ("do it", "again", "x")]) == 2, "an input was lost or doubled"
+        assert len([t for t in said if t in ("do it", "again", "x")]) == 2, (
+            "an input was lost or doubled"
+        )
 
     asyncio.run(main())
 
@@ -93,7 +98,9 @@ def test_cancel_at_any_event_ends_the_turn(steps, at):
         place = next((r.seq for r in recorded if isinstance(r.event, e.CancelRequested)), None)
         if place is not None:
             after = [r.event for r in recorded[place:]]
-            assert not any(isinstance(x, e.StepStarted | e.ToolStarted) for x in after), "work went on after a cancel"
+            assert not any(isinstance(x, e.StepStarted | e.ToolStarted) for x in after), (
+                "work went on after a cancel"
+            )
             assert [x.outcome for x in after if isinstance(x, e.TurnFinished)] == ["cancelled"]
 
     asyncio.run(main())
@@ -109,7 +116,9 @@ def test_words_during_a_turn_land_where_they_should(steps, at, delivery):
 
         def tell(item: e.Recorded | Delta) -> None:
             if isinstance(item, e.Recorded) and item.seq == at:
-                jobs.append(asyncio.ensure_future(house.send(log, Prompt("p2", "and this", delivery))))
+                jobs.append(
+                    asyncio.ensure_future(house.send(log, Prompt("p2", "and this", delivery)))
+                )
 
         log.tell = tell
         await house.send(log, Prompt("p1", "go"))
@@ -118,17 +127,32 @@ def test_words_during_a_turn_land_where_they_should(steps, at, delivery):
         await run(log, house.performer())
         await house.check(log)
         events = [r.event for r in await house.store.recorded()]
-        queued = next((i for i, x in enumerate(events) if isinstance(x, e.InputQueued) and x.input_id == "p2"), None)
+        queued = next(
+            (
+                i
+                for i, x in enumerate(events)
+                if isinstance(x, e.InputQueued) and x.input_id == "p2"
+            ),
+            None,
+        )
         if queued is None:
             return
-        delivered = next(i for i, x in enumerate(events) if isinstance(x, e.InputDelivered) and x.input_id == "p2")
+        delivered = next(
+            i
+            for i, x in enumerate(events)
+            if isinstance(x, e.InputDelivered) and x.input_id == "p2"
+        )
         between = events[queued:delivered]
         if delivery == "queue":
             turns = [x for x in events[:delivered] if isinstance(x, e.TurnStarted | e.TurnFinished)]
             assert isinstance(turns[-1], e.TurnStarted), "delivered outside a turn"
             assert len(turns) != 1 or isinstance(events[delivered - 1], e.TurnStarted)
-            assert not turns[1:] or isinstance(turns[-2], e.TurnFinished), "a queued input did not wait for rest"
+            assert not turns[1:] or isinstance(turns[-2], e.TurnFinished), (
+                "a queued input did not wait for rest"
+            )
         else:
-            assert sum(isinstance(x, e.StepStarted) for x in between) <= 1, "a steer waited for more than one step"
+            assert sum(isinstance(x, e.StepStarted) for x in between) <= 1, (
+                "a steer waited for more than one step"
+            )
 
     asyncio.run(main())

@@ -93,7 +93,10 @@ def test_a_closed_session_is_opened_again_as_it_was():
         assert again.session == actor.session
         await again.send(Prompt("p2", "more"))
         assert (await again.rest()).outcome == "done"
-        assert [m.text for m in again.session.messages if isinstance(m, UserMessage)] == ["go", "more"]
+        assert [m.text for m in again.session.messages if isinstance(m, UserMessage)] == [
+            "go",
+            "more",
+        ]
         await again.aclose()
 
     asyncio.run(main())
@@ -105,7 +108,9 @@ def test_the_same_prompt_twice_counts_once():
         actor = await service(house).create("/w", AGENT)
         await asyncio.gather(*(actor.send(Prompt("p", "go")) for _ in range(3)))
         await actor.rest()
-        assert sum(isinstance(r.event, e.InputQueued) for r in await house.store.recorded() or []) <= 1
+        assert (
+            sum(isinstance(r.event, e.InputQueued) for r in await house.store.recorded() or []) <= 1
+        )
         await actor.send(Cancel())
         await actor.aclose()
 

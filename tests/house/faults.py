@@ -1,0 +1,117 @@
+"""Deliberate faults in the heart: each must be caught by the tests of core and loop.
+
+`python tests/house/faults.py` plants all of them, one at a time, in a copy of the tree and prints
+which were caught.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# (file under src/hob, what stands there exactly once, what is planted)
+FAULTS: list[tuple[str, str, str]] = [
+    # reduce
+    ("core/session.py", "queue=(*s.queue, item)", "queue=(item, *s.queue)"),
+    ("core/session.py", "if q.input_id != input_id),\n        phase", "if q.input_id == input_id),\n        phase"),
+    ("core/session.py", 'phase="tools" if message.calls else "answered"', 'phase="tools"'),
+    ("core/session.py", 'phase="failed" if failed.final else "ready"', 'phase="ready"'),
+    ("core/session.py", 'or any(c.status != "done" for c in s.calls)', 'or all(c.status != "done" for c in s.calls)'),
+    ("core/session.py", "messages=(*s.messages, *results)", "messages=(*results, *s.messages)"),
+    ("core/session.py", "messages=(*s.messages, message)", "messages=(*s.messages[1:], message)"),
+    ("core/session.py", "starts = next((c.starts for c in s.calls if c.call.call_id == call_id), 0) + 1", "starts = 1"),
+    ("core/session.py", "attempt=0,\n        delay_s=0.0,\n        steps=s.steps + 1", "delay_s=0.0,\n        steps=s.steps + 1"),
+    ("core/session.py", "steps=s.steps + 1", "steps=s.steps"),
+    ("core/session.py", "s.output_tokens + (usage.completion_tokens or 0)", "s.output_tokens"),
+    ("core/session.py", "status=\"running\", replay=replay_class", "status=\"running\""),
+    ("core/session.py", "cancelling=False,\n", "\n"),
+    ("core/session.py", 'status = "allowed" if decision.verdict == "allow" else "denied"', 'status = "allowed"'),
+    ("core/session.py", "s.blocked + (decision.code == APPROVAL_REQUIRED)", "s.blocked"),
+    ("core/session.py", 'nudges=s.nudges + (cause == "stuck")', "nudges=s.nudges + 1"),
+    ("core/session.py", "failure, unacknowledged = c.result.content, 0", "failure = c.result.content"),
+    ("core/session.py", "if c.result.is_error and c.result.details", "if c.result.details"),
+    ("core/session.py", "turn_started_at=s.at", "turn_started_at=0"),
+    ("core/session.py", "if failed.partial:", "if not failed.partial:"),
+    # plan
+    ("core/plan.py", "e.TurnStarted(s.queue[0].limits)", "e.TurnStarted()"),
+    ("core/plan.py", "    if s.cancelling:\n        return Record((*_finish_all(s, CANCELLED), e.TurnFinished(\"cancelled\")))\n", ""),
+    ("core/plan.py", "*_finish_all(s, CANCELLED), ", ""),
+    ("core/plan.py", 'for c in s.calls if c.status != "done")', "for c in s.calls)"),
+    ("core/plan.py", "final = s.attempt >= s.limits.max_attempts", "final = False"),
+    ("core/plan.py", "(c.replay == \"never\" or c.starts >= MAX_STARTS)", "c.starts >= MAX_STARTS"),
+    ("core/plan.py", "(c.replay == \"never\" or c.starts >= MAX_STARTS)", 'c.replay == "never"'),
+    ("core/plan.py", 'next((q for q in s.queue if q.delivery == "steer"), None)', "next(iter(s.queue), None)"),
+    ("core/plan.py", "if s.steps >= limits.max_steps:", "if s.steps > limits.max_steps:"),
+    ("core/plan.py", "_elapsed_s(s) >= limits.max_wall_s", "_elapsed_s(s) < limits.max_wall_s"),
+    ("core/plan.py", "s.output_tokens >= limits.max_output_tokens", "s.output_tokens > limits.max_output_tokens"),
+    ("core/plan.py", "if s.blocked >= MAX_BLOCKED:", "if s.blocked > MAX_BLOCKED:"),
+    ("core/plan.py", "limits, attempt = s.limits, s.attempt + 1", "limits, attempt = s.limits, max(s.attempt, 1)"),
+    ("core/plan.py", 'if c.status == "asked":\n            break', 'if c.status == "asked":\n            continue'),
+    ("core/plan.py", 'not in ("none", "read"):', 'not in ("none", "read", "write"):'),
+    ("core/plan.py", "return tuple(batch) or (c.call,)", "return (*batch, c.call)"),
+    ("core/plan.py", "if s.nudges:", "if s.nudges > 1:"),
+    ("core/plan.py", "index >= limits.max_calls_per_step", "index > limits.max_calls_per_step"),
+    ("core/plan.py", "s.unacknowledged < MAX_UNACKNOWLEDGED", "s.unacknowledged >= 0"),
+    ("core/plan.py", "if s.cuts >= MAX_CUTS or _ending(s):", "if _ending(s):"),
+    ("core/plan.py", 'e.TurnFinished("unreached" if gave_up else "done")', 'e.TurnFinished("done")'),
+    ("core/plan.py", "        s.delay_s,\n", "        0.0,\n"),
+    ("core/plan.py", "        s.totals.steps + 1,\n", "        s.steps + 1,\n"),
+    # what stands around them
+    ("core/admit.py", "if any(q.input_id == input_id for q in s.queue):\n                return ()", "if False:\n                return ()"),
+    ("core/admit.py", 'if s.phase == "idle" or s.cancelling', 'if s.phase == "idle"'),
+    ("core/progress.py", "else self.stale + 1", "else 0"),
+    ("core/progress.py", "four[0] == four[2] and four[1] == four[3]", "four[0] == four[2]"),
+    ("loop/log.py", "self.session = fold(recorded, self.session)", "self.session = fold(recorded[:1], self.session)"),
+    ("loop/log.py", "await self._append(self.session.session_id, pending, now)", "await self._append(self.session.session_id, list(facts), now)"),
+    ("loop/loop.py", "if not task.done():\n            task.cancel()", "if not task.done():\n            pass"),
+    ("loop/perform.py", 'f"{step}.{i}"', 'f"1.{i}"'),
+]  # fmt: skip
+
+QUICK = (4, 13, 21, 25)  # one of each kind, for the run before every commit
+
+
+def caught(fault: tuple[str, str, str], folder: Path) -> bool:
+    """Plant one fault in a copy of the tree under `folder` and tell whether the tests fail."""
+    path, old, new = fault
+    for name in ("src", "tests/core", "tests/loop"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    target = folder / "src/hob" / path
+    text = target.read_text(encoding="utf-8")
+    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
+    target.write_text(text.replace(old, new), encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "tests/core",
+        "tests/loop",
+    ]
+    try:
+        run = subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False)
+    except subprocess.TimeoutExpired:
+        return True  # a loop that never ends is noticed too
+    return run.returncode == 1
+
+
+def main() -> int:
+    """Plant every fault and say how many of how many were caught."""
+    missed = 0
+    for fault in FAULTS:
+        with tempfile.TemporaryDirectory() as folder:
+            found = caught(fault, Path(folder))
+        missed += not found
+        print("caught" if found else "MISSED", fault[0], repr(fault[2][:70]), flush=True)
+    print(f"{len(FAULTS) - missed} of {len(FAULTS)} planted faults were caught")
+    return missed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
