@@ -53,10 +53,10 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str] | None = No
     for name, value in flags.items():
         if value is not None:
             values[name], origins[name] = value, f"--{name.replace('_', '-')}"
-    if "base_url" in values and origins.get("base_url") != "OPENAI_BASE_URL" and "HOB_API_KEY" not in env:
-        # A key goes only to the host it was given with.
-        if origins.get("api_key") == "OPENAI_API_KEY" and env.get("OPENAI_BASE_URL") != values["base_url"]:
-            del values["api_key"], origins["api_key"]
+    # A key goes only to the host it was given with; ours was given for whatever we are told to use.
+    foreign = origins.get("api_key") == "OPENAI_API_KEY"
+    if foreign and values.get("base_url") != env.get("OPENAI_BASE_URL"):
+        del values["api_key"], origins["api_key"]
     values["permission_mode"] = _mode(str(values.get("permission_mode", "workspace-write")))
     return Config(**values, origins=origins)  # pyright: ignore[reportArgumentType]
 
@@ -74,8 +74,23 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "bash_timeout_s": ("HOB_BASH_TIMEOUT",),
     "max_read_lines": ("HOB_MAX_READ_LINES",),
 }
-_NUMBERS = {"max_steps": int, "max_wall_s": float, "max_output_tokens": int, "bash_timeout_s": float, "max_read_lines": int}
-_SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_NUMBERS = {
+    "max_steps": int,
+    "max_wall_s": float,
+    "max_output_tokens": int,
+    "bash_timeout_s": float,
+    "max_read_lines": int,
+}
+_SWITCHES = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
+}
 
 
 def _convert(name: str, text: str, origin: str) -> object:

@@ -1,12 +1,21 @@
-"""Argument vector to front end. The only file with imports inside functions: start-up time is a feature."""
+"""Argument vector to front end. The only file with imports inside functions, for a quick start."""
 
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hob.cli.arguments import parser
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hob.core.ports import Model
+    from hob.models.discovery import Found
+
 ERROR, USAGE, INPUT, CONFIG = 1, 2, 42, 52
+DEFAULT_STEPS = 40
+OFFLINE_STEPS = 400  # its steps cost no tokens, and the policy has bounds of its own
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,7 +82,8 @@ async def _demo(options: Namespace) -> int:
 async def _run(options: Namespace) -> int:
     from hob.cli.run import Task, run_task, with_standard_input
     from hob.cli.workspace import real_workspace
-    from hob.config import load
+    from hob.config import LOCAL_PORTS, load
+    from hob.models.discovery import discover
     from hob.wiring import open_house
 
     output_format = options.output_format or "text"
@@ -84,9 +94,16 @@ async def _run(options: Namespace) -> int:
     if options.command != "demo":
         text = with_standard_input(text)
     interactive = output_format == "text" and sys.stdin.isatty() and sys.stderr.isatty()
-    async with open_house(config, interactive=interactive, keep=not options.no_session) as house:
-        if output_format == "text" and house.found:
-            print(house.found.why, file=sys.stderr)
+    found = await discover(config.base_url, config.model, config.api_key, ports=LOCAL_PORTS)
+    if output_format == "text":
+        print(found.why, file=sys.stderr)
+    async with open_house(
+        config,
+        _model_maker(found),
+        interactive=interactive,
+        keep=not options.no_session,
+        default_steps=OFFLINE_STEPS if found.kind == "offline" else DEFAULT_STEPS,
+    ) as house:
         task = Task(
             text=text,
             workspace=workspace,
@@ -98,6 +115,17 @@ async def _run(options: Namespace) -> int:
             interactive=interactive,
         )
         return await run_task(task, house.sessions, house.agent, config.environment)
+
+
+def _model_maker(found: "Found") -> "Callable[[], Model]":
+    """Return what makes the model of a session; only the adapter that is used is imported."""
+    if found.kind == "offline":
+        from hob.models.offline.model import Offline
+
+        return Offline
+    from hob.models.openai_chat import OpenAIChat
+
+    return lambda: OpenAIChat(base_url=found.base_url, model=found.model, api_key=found.api_key)
 
 
 def _settings(options: Namespace) -> dict[str, object]:

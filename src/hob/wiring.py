@@ -1,15 +1,14 @@
 """The one place that knows all names: settings become objects."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from secrets import randbits
 from typing import cast
 
-import asyncio
-
-from hob.config import LOCAL_PORTS, Config
+from hob.config import Config
 from hob.core.agent import Agent, Limits
 from hob.core.ids import compose
 from hob.core.permission import Mode
@@ -19,7 +18,6 @@ from hob.guard.modes import ModeGuard
 from hob.instructions.prompt import system_message
 from hob.loop.perform import Performer
 from hob.loop.toolbox import Toolbox
-from hob.models.discovery import Found, Wishes, discover
 from hob.sandboxes.environment import child_environment
 from hob.sandboxes.local import LocalSandbox
 from hob.sessions.service import Sessions
@@ -29,9 +27,6 @@ from hob.stores.sqlite import SqliteStore
 from hob.tools.first_set import TOOLS
 from hob.tools.settings import Settings
 from hob.tools.tool import bind
-
-DEFAULT_STEPS = 40
-OFFLINE_STEPS = 400  # its steps cost no tokens, and the policy has bounds of its own
 
 
 class SystemClock:
@@ -63,12 +58,11 @@ class RandomIds:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What a front end needs: sessions, the agent that new ones get, the limits of a turn, who answers."""
+    """What a front end needs: sessions, the agent that new ones get, the limits of a turn."""
 
     sessions: Sessions
     agent: Agent
     limits: Limits
-    found: Found | None = None
 
 
 def agent() -> Agent:
@@ -78,19 +72,23 @@ def agent() -> Agent:
 
 
 @asynccontextmanager
-async def open_house(config: Config, *, interactive: bool, keep: bool) -> AsyncIterator[House]:
-    """Yield a house with a model in it. With `keep` off nothing is left on disk. Raises `ModelError`."""
-    environment = config.environment
-    found = await discover(
-        Wishes(config.base_url, config.model, config.api_key, config.origins.get("base_url", "")), ports=LOCAL_PORTS
-    )
-    make_model = _model_maker(found)
+async def open_house(
+    config: Config,
+    make_model: Callable[[], Model],
+    *,
+    interactive: bool,
+    keep: bool,
+    default_steps: int,
+) -> AsyncGenerator[House]:
+    """Yield a house whose sessions get their model from `make_model`; without `keep` nothing stays on disk."""
     clock = SystemClock()
     blobs: Blobs = FileBlobs(config.data_dir / "blobs") if keep else MemoryBlobs()
     settings = Settings(max_read_lines=config.max_read_lines, bash_timeout_s=config.bash_timeout_s)
 
     def equip(session: Session) -> Performer:
-        sandbox = LocalSandbox(session.workspace, child_environment(environment, session.session_id))
+        sandbox = LocalSandbox(
+            session.workspace, child_environment(config.environment, session.session_id)
+        )
         supplies = {Sandbox: sandbox, Settings: settings, Clock: clock}
         toolbox = Toolbox([bind(tool, supplies) for tool in TOOLS], blobs)
         guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
@@ -98,11 +96,11 @@ async def open_house(config: Config, *, interactive: bool, keep: bool) -> AsyncI
 
     async with _open_store(config, keep=keep) as store:
         sessions = Sessions(store, clock, RandomIds(clock), equip)
-        yield House(sessions, agent(), _limits(config, found), found)
+        yield House(sessions, agent(), _limits(config, default_steps))
 
 
 @asynccontextmanager
-async def open_archive(config: Config) -> AsyncIterator[Sessions]:
+async def open_archive(config: Config) -> AsyncGenerator[Sessions]:
     """Yield the stored sessions, without a model: to list, show, export, fork, remove."""
 
     def equip(session: Session) -> Performer:
@@ -114,7 +112,7 @@ async def open_archive(config: Config) -> AsyncIterator[Sessions]:
 
 
 @asynccontextmanager
-async def _open_store(config: Config, *, keep: bool) -> AsyncIterator[Store]:
+async def _open_store(config: Config, *, keep: bool) -> AsyncGenerator[Store]:
     store: Store = SqliteStore(config.data_dir) if keep else MemoryStore()
     try:
         yield store
@@ -122,16 +120,11 @@ async def _open_store(config: Config, *, keep: bool) -> AsyncIterator[Store]:
         await store.aclose()
 
 
-def _limits(config: Config, found: Found) -> Limits:
+def _limits(config: Config, default_steps: int) -> Limits:
     return Limits(
-        max_steps=config.max_steps or (OFFLINE_STEPS if found.kind == "offline" else DEFAULT_STEPS),
+        max_steps=config.max_steps or default_steps,
         max_wall_s=config.max_wall_s,
         max_output_tokens=config.max_output_tokens,
         max_calls_per_step=1 if config.one_action else None,
         acknowledge_failures=config.acknowledge_failures,
     )
-
-
-def _model_maker(found: Found) -> Callable[[], Model]:
-    """Return what makes the model of a session. Only the adapter that is used is imported."""
-    raise NotImplementedError

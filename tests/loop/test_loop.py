@@ -284,7 +284,14 @@ def test_an_adapter_or_guard_or_tool_that_breaks_does_not_take_the_session_down(
     assert "ZeroDivisionError: adapter" in log.session.reason
 
 
-SCHEMA = '{"type":"object","properties":{"path":{"type":"string"},"n":{"type":"integer"}},"required":["path"],"additionalProperties":false}'
+SCHEMA = json.dumps(
+    {
+        "type": "object",
+        "properties": {"path": {"type": "string"}, "n": {"type": "integer"}},
+        "required": ["path"],
+        "additionalProperties": False,
+    }
+)
 
 
 class Echo:

@@ -122,7 +122,7 @@ def test_a_fork_is_the_same_up_to_its_event_and_goes_its_own_way(at):
     async def main():
         house = House(script([["read"], ["write"]]))
         sessions = service(house)
-        actor, items = await worked(sessions)
+        actor, _ = await worked(sessions)
         await actor.aclose()
         last = actor.session.seq
         child = await sessions.fork("s-1", at)

@@ -11,11 +11,17 @@ EPILOG = (
 )
 
 
+# argparse has no public name for what `add_subparsers` returns.
+Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser for `hob`."""
     top = argparse.ArgumentParser("hob", description=DESCRIPTION, epilog=EPILOG)
     top.add_argument("--version", action="version", version=f"hob {__version__}")
-    top.add_argument("-p", "--print", "--prompt", dest="prompt", metavar="TASK", help="same as: hob run TASK")
+    top.add_argument(
+        "-p", "--print", "--prompt", dest="prompt", metavar="TASK", help="same as: hob run TASK"
+    )
     _run_options(top)
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     _add_run(commands)
@@ -23,25 +29,52 @@ def parser() -> argparse.ArgumentParser:
     tools = commands.add_parser("tools", help="show the tools that the model is given")
     tools.add_argument("action", nargs="?", choices=["list"], default="list")
     tools.add_argument("--json", action="store_true", help="the schemas as JSON")
-    demo = commands.add_parser("demo", help="watch Hob repair a small repository made for it in a temporary folder")
+    demo = commands.add_parser(
+        "demo", help="watch Hob repair a small repository made for it in a temporary folder"
+    )
     _model_options(demo, top_level=False)
-    demo.add_argument("--keep", metavar="DIR", help="make the repository here instead (a folder that is empty or new)")
+    demo.add_argument(
+        "--keep",
+        metavar="DIR",
+        help="make the repository here instead (a folder that is empty or new)",
+    )
     return top
 
 
-def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    for name in ("run", "exec"):
-        text = {"help": "do one task and end"} if name == "run" else {}
-        run = commands.add_parser(name, description="Do one task in a workspace and end.", epilog=EPILOG, **text)
-        run.add_argument("-p", "--print", "--prompt", dest="prompt", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-        run.add_argument("task", nargs="*", help="what is to be done; text on standard input is added to it")
+def _add_run(commands: "Commands") -> None:
+    about = "Do one task in a workspace and end."
+    for run in (
+        commands.add_parser("run", help="do one task and end", description=about, epilog=EPILOG),
+        commands.add_parser("exec", description=about, epilog=EPILOG),
+    ):
+        run.add_argument(
+            "-p",
+            "--print",
+            "--prompt",
+            dest="prompt",
+            default=argparse.SUPPRESS,
+            help=argparse.SUPPRESS,
+        )
+        run.add_argument(
+            "task", nargs="*", help="what is to be done; text on standard input is added to it"
+        )
         _run_options(run, top_level=False)
 
 
 def _model_options(to: argparse.ArgumentParser, *, top_level: bool) -> None:
     unset = None if top_level else argparse.SUPPRESS
-    to.add_argument("-m", "--model", default=unset, help="model name; `offline` for the built-in repair by search")
-    to.add_argument("--base-url", default=unset, metavar="URL", help="OpenAI-compatible server, as http://127.0.0.1:8080/v1")
+    to.add_argument(
+        "-m",
+        "--model",
+        default=unset,
+        help="model name; `offline` for the built-in repair by search",
+    )
+    to.add_argument(
+        "--base-url",
+        default=unset,
+        metavar="URL",
+        help="OpenAI-compatible server, as http://127.0.0.1:8080/v1",
+    )
 
 
 def _run_options(to: argparse.ArgumentParser, *, top_level: bool = True) -> None:
@@ -49,7 +82,15 @@ def _run_options(to: argparse.ArgumentParser, *, top_level: bool = True) -> None
     unset = None if top_level else argparse.SUPPRESS
     off = False if top_level else argparse.SUPPRESS
     _model_options(to, top_level=top_level)
-    to.add_argument("-C", "--cd", "--cwd", dest="workspace", default=unset, metavar="DIR", help="work in this folder")
+    to.add_argument(
+        "-C",
+        "--cd",
+        "--cwd",
+        dest="workspace",
+        default=unset,
+        metavar="DIR",
+        help="work in this folder",
+    )
     to.add_argument("--output-format", choices=["text", "json", "stream-json"], default=unset)
     to.add_argument(
         "--permission-mode",
@@ -58,25 +99,52 @@ def _run_options(to: argparse.ArgumentParser, *, top_level: bool = True) -> None
         metavar="MODE",
         help="read-only, workspace-write (default), full or locked",
     )
-    to.add_argument("--yolo", action="store_true", default=off, help="same as --permission-mode full")
-    to.add_argument("--max-steps", "--max-turns", type=positive(int), default=unset, metavar="N", help="model calls a turn (40)")
-    to.add_argument("--max-wall-time", dest="max_wall_s", type=positive(float), default=unset, metavar="SECONDS")
+    to.add_argument(
+        "--yolo", action="store_true", default=off, help="same as --permission-mode full"
+    )
+    to.add_argument(
+        "--max-steps",
+        "--max-turns",
+        type=positive(int),
+        default=unset,
+        metavar="N",
+        help="model calls a turn (40)",
+    )
+    to.add_argument(
+        "--max-wall-time", dest="max_wall_s", type=positive(float), default=unset, metavar="SECONDS"
+    )
     to.add_argument("--max-output-tokens", type=positive(int), default=unset, metavar="N")
-    to.add_argument("--one-action", action="store_true", default=unset, help="accept one tool call a step")
+    to.add_argument(
+        "--one-action", action="store_true", default=unset, help="accept one tool call a step"
+    )
     to.add_argument(
         "--acknowledge-failures",
         action="store_true",
         default=unset,
         help="after a failed command the model must name the cause before its next call",
     )
-    to.add_argument("-c", "--continue", dest="continue_last", action="store_true", default=off, help="go on with the last session here")
+    to.add_argument(
+        "-c",
+        "--continue",
+        dest="continue_last",
+        action="store_true",
+        default=off,
+        help="go on with the last session here",
+    )
     to.add_argument("-r", "--resume", default=unset, metavar="ID", help="go on with this session")
-    to.add_argument("--fork-session", action="store_true", default=off, help="with --continue or --resume: in a copy")
+    to.add_argument(
+        "--fork-session",
+        action="store_true",
+        default=off,
+        help="with --continue or --resume: in a copy",
+    )
     to.add_argument("--no-session", action="store_true", default=off, help="keep nothing on disk")
 
 
-def _add_sessions(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    sessions = commands.add_parser("sessions", help="list, show, export, fork, name and remove sessions")
+def _add_sessions(commands: "Commands") -> None:
+    sessions = commands.add_parser(
+        "sessions", help="list, show, export, fork, name and remove sessions"
+    )
     actions = sessions.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="the last sessions")
     listing.add_argument("--all", action="store_true", help="of all folders, not only this one")
@@ -87,7 +155,9 @@ def _add_sessions(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     show.add_argument("session")
     export = actions.add_parser("export", help="a session as JSON lines")
     export.add_argument("session")
-    export.add_argument("-o", "--output", metavar="FILE", help="write here instead of standard output")
+    export.add_argument(
+        "-o", "--output", metavar="FILE", help="write here instead of standard output"
+    )
     importing = actions.add_parser("import", help="store an exported session")
     importing.add_argument("file")
     fork = actions.add_parser("fork", help="copy a session, whole or up to an event")
@@ -100,7 +170,7 @@ def _add_sessions(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     remove.add_argument("session", nargs="+")
 
 
-class positive:  # noqa: N801  (reads as a type in an argparse error: "invalid positive value")
+class positive:
     """A number above zero, for argparse."""
 
     def __init__(self, kind: "type[int] | type[float]") -> None:

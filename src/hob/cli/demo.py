@@ -10,7 +10,15 @@ from hob.core.errors import CommandRefused
 
 TASK = "A test fails. Find the fault, fix it and make the tests pass."
 _FILES = ("intervals.py", "test_intervals.py")
-_GIT = ("git", "-c", "user.name=Hob demo", "-c", "user.email=demo@example.invalid", "-c", "core.hooksPath=/dev/null")
+_GIT = (
+    "git",
+    "-c",
+    "user.name=Hob demo",
+    "-c",
+    "user.email=demo@example.invalid",
+    "-c",
+    "core.hooksPath=/dev/null",
+)
 
 
 def make_repository(wanted: str | None) -> str:
@@ -23,7 +31,11 @@ def make_repository(wanted: str | None) -> str:
         text = files("hob.cli").joinpath(f"specimen/{name}.txt").read_text(encoding="utf-8")
         (folder / name).write_text(text, encoding="utf-8")
     (folder / ".gitignore").write_text("__pycache__/\n", encoding="utf-8")
-    for step in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "Intervals, with a fault in them")):
+    for step in (
+        ("init", "-q"),
+        ("add", "."),
+        ("commit", "-q", "-m", "Intervals, with a fault in them"),
+    ):
         subprocess.run([*_GIT, *step], cwd=folder, check=True)
     print(f"A repository with a failing test stands in {folder}.", file=sys.stderr)
     print(f"$ hob run --yolo -C {folder} {TASK!r}\n", file=sys.stderr)
@@ -36,5 +48,5 @@ def show_result(folder: str, code: int) -> int:
     subprocess.run([*_GIT, "--no-pager", "diff", "--no-ext-diff"], cwd=folder, check=False)
     print("\n$ python -m unittest", file=sys.stderr, flush=True)
     tests = subprocess.run([sys.executable, "-B", "-m", "unittest"], cwd=folder, check=False)
-    print(f"\nGo on with it: cd {folder} && hob run --continue \"…\"", file=sys.stderr)
+    print(f'\nGo on with it: cd {folder} && hob run --continue "…"', file=sys.stderr)
     return code or (10 if tests.returncode else 0)

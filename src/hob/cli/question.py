@@ -1,4 +1,4 @@
-"""A question to the person at the terminal: may this call run?"""
+"""Questions to the person at the terminal: may this call run."""
 
 import asyncio
 from collections.abc import Iterable
@@ -30,7 +30,9 @@ class Question:
         if name in self._allowed:
             return True, ""
         shown = harmless(arguments)
-        self._err.write(f"\n{harmless(asked.reason)} ({len(arguments)} characters):\n  {name} {shown}\n{HELP} > ")
+        self._err.write(
+            f"\n{harmless(asked.reason)} ({len(arguments)} characters):\n  {name} {shown}\n{HELP} > "
+        )
         self._err.flush()
         answer = (await self._read_line()).strip()
         if answer.lower() in ("a", "all"):

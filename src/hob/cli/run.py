@@ -29,7 +29,7 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a person asked for on the command line. `resume` is a session's id or name; `latest` takes the last one here."""
+    """What a person asked for. `resume` is a session's id or name; `latest` takes the last one here."""
 
     text: str
     workspace: str
@@ -41,7 +41,9 @@ class Task:
     interactive: bool = False
 
 
-async def run_task(task: Task, sessions: Sessions, agent: Agent, environment: Mapping[str, str]) -> int:
+async def run_task(
+    task: Task, sessions: Sessions, agent: Agent, environment: Mapping[str, str]
+) -> int:
     """Do a task and return the exit code. Raises `HobError` for what cannot be begun."""
     view = make_view(task.output_format, environment)
     actor = await _open(task, sessions, agent)
@@ -52,7 +54,9 @@ async def run_task(task: Task, sessions: Sessions, agent: Agent, environment: Ma
             input_id = f"{actor.session.session_id}.{start + 1}"
             await actor.send(Prompt(input_id, task.text, limits=task.limits))
         elif actor.session.phase == "idle" and not actor.session.queue:
-            raise CommandRefused("There is no task: say what is to be done, as in `hob run \"fix the failing test\"`.")
+            raise CommandRefused(
+                'There is no task: say what is to be done, as in `hob run "fix the failing test"`.'
+            )
         else:
             actor.wake()
         await _watch(actor, view, start, task.interactive)
@@ -76,7 +80,9 @@ def make_view(output_format: str, environment: Mapping[str, str]) -> View:
 async def _open(task: Task, sessions: Sessions, agent: Agent) -> Actor:
     if not task.resume and not task.latest:
         return await sessions.create(task.workspace, agent)
-    session_id = await sessions.find(task.resume) if task.resume else await sessions.latest(task.workspace)
+    session_id = (
+        await sessions.find(task.resume) if task.resume else await sessions.latest(task.workspace)
+    )
     if task.fork:
         session_id = await sessions.fork(session_id)
     return await sessions.open(session_id)
@@ -113,7 +119,9 @@ async def _announce_open(actor: Actor, question: Question, after: int, interacti
         await _answer(actor, question, PermissionAsked(c.call.call_id, rule, reason), interactive)
 
 
-async def _answer(actor: Actor, question: Question, asked: PermissionAsked, interactive: bool) -> None:
+async def _answer(
+    actor: Actor, question: Question, asked: PermissionAsked, interactive: bool
+) -> None:
     allowed, reason = False, "Nobody is there to approve it. Do not try variants."
     if interactive:
         allowed, reason = await question.ask(asked)

@@ -29,8 +29,7 @@ async def sessions_command(
         case "export":
             _export(options.output, await sessions.entries(options.session))
         case "import":
-            with Path(options.file).open("rb") as file:
-                print(await sessions.receive(import_lines(file)))
+            print(await sessions.receive(_import(options.file)))
         case "fork":
             print(await sessions.fork(await sessions.find(options.session), options.at))
         case "name":
@@ -59,12 +58,18 @@ async def _list(options: Namespace, sessions: Sessions, workspace: str) -> None:
             f"  {one_line(summary.title, 60)}{where}"
         )
     if not shown and not options.json:
-        print("No sessions here yet: start one with `hob run`, or see all folders with --all.", file=sys.stderr)
+        print(
+            "No sessions here yet: start one with `hob run`, or see all folders with --all.",
+            file=sys.stderr,
+        )
 
 
 async def _show(name: str, sessions: Sessions, environment: Mapping[str, str]) -> None:
     recorded = await sessions.recorded(name)
-    view, colour = TextView(sys.stdout, sys.stdout, environment), Palette.for_stream(sys.stdout, environment)
+    view, colour = (
+        TextView(sys.stdout, sys.stdout, environment),
+        Palette.for_stream(sys.stdout, environment),
+    )
     waiting: dict[str, str] = {}
     for item in recorded:
         match item.event:
@@ -87,6 +92,11 @@ def _export(output: str | None, entries: Sequence[Entry]) -> None:
     else:
         with Path(output).open("wb") as file:
             file.writelines(lines)
+
+
+def _import(path: str) -> list[Entry]:
+    with Path(path).open("rb") as file:
+        return import_lines(file)
 
 
 def _when(at_ms: int) -> str:

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import TextIO
 
 # C0 but tab and newline, DEL, C1, and what turns the reading direction or hides: none of it may act.
-_HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff]")
+_HARMFUL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff]"
+)
 
 
 def harmless(text: str) -> str:
@@ -31,7 +33,9 @@ class Palette:
 
     def __init__(self, on: bool) -> None:
         self.good, self.bad, self.dim, self.bold, self.note, self.reset = (
-            ("\x1b[32m", "\x1b[31m", "\x1b[2m", "\x1b[1m", "\x1b[36m", "\x1b[0m") if on else ("",) * 6
+            ("\x1b[32m", "\x1b[31m", "\x1b[2m", "\x1b[1m", "\x1b[36m", "\x1b[0m")
+            if on
+            else ("",) * 6
         )
 
     @classmethod

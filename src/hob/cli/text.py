@@ -120,7 +120,11 @@ class TextView:
             self._line(f"{colour.bad}{harmless(session.reason)}{colour.reset}")
         totals = session.totals
         reused = f" ({totals.cached_tokens:,} reused)" if totals.cached_tokens else ""
-        tokens = f" · {totals.prompt_tokens:,} tokens in{reused}, {totals.completion_tokens:,} out" if totals.prompt_tokens else ""
+        tokens = (
+            f" · {totals.prompt_tokens:,} tokens in{reused}, {totals.completion_tokens:,} out"
+            if totals.prompt_tokens
+            else ""
+        )
         self._line(
             f"{paint}{ending.replace('_', ' ')}{colour.reset}{colour.dim} · {session.steps} steps{tokens}"
             f" · {duration_s:.1f} s · session {session.session_id}{colour.reset}"

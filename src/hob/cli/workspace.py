@@ -1,13 +1,13 @@
 """Which folder is worked in."""
 
-import os
+from pathlib import Path
 
 from hob.core.errors import CommandRefused
 
 
 def real_workspace(folder: str | None) -> str:
     """Return the absolute real path of a folder, or of the current one. Raises `CommandRefused`."""
-    path = os.path.realpath(os.path.expanduser(folder or "."))
-    if not os.path.isdir(path):
+    path = Path(folder or ".").expanduser().resolve()
+    if not path.is_dir():
         raise CommandRefused(f"There is no folder {folder!r}: give one that exists with -C.")
-    return path
+    return str(path)

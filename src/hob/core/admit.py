@@ -20,13 +20,19 @@ def admit(s: Session, command: Command) -> tuple[e.Event, ...]:
             return (e.InputQueued(input_id, text, delivery, limits),)
         case Withdraw(input_id):
             if not any(q.input_id == input_id for q in s.queue):
-                raise CommandRefused(f"Input {input_id!r} is not waiting: it was delivered or never sent.")
+                raise CommandRefused(
+                    f"Input {input_id!r} is not waiting: it was delivered or never sent."
+                )
             return (e.InputWithdrawn(input_id),)
         case Decide(call_id, allowed, reason):
-            if s.cancelling or not any(c.call.call_id == call_id and c.status == "asked" for c in s.calls):
+            if s.cancelling or not any(
+                c.call.call_id == call_id and c.status == "asked" for c in s.calls
+            ):
                 raise CommandRefused(f"No question is open for call {call_id!r}.")
             verdict = "allow" if allowed else "deny"
-            decision = Decision(verdict, "person", reason or ("" if allowed else "The person said no."))
+            decision = Decision(
+                verdict, "person", reason or ("" if allowed else "The person said no.")
+            )
             return (e.PermissionDecided(call_id, decision, "person"),)
         case Cancel():
             return () if s.phase == "idle" or s.cancelling else (e.CancelRequested(),)

@@ -1,4 +1,4 @@
-"""Who works: a frozen definition. Its text and tool schemas are the head of every prompt, so they never change inside a session."""
+"""Who works: a frozen definition, the head of every prompt; so it never changes inside a session."""
 
 from typing import Literal
 

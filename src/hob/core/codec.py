@@ -1,4 +1,4 @@
-"""Events to bytes and back. Unknown fields are ignored and missing ones get their default, so old logs load for ever."""
+"""Events to bytes and back. Unknown fields are ignored, missing ones get their default: old logs load for ever."""
 
 from typing import Any
 

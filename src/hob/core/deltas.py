@@ -1,11 +1,11 @@
 """What streams by: live only, never stored, never folded.
 
-    Delta
-    ├── TextDelta        words of the answer
-    ├── ReasoningDelta   thoughts
-    ├── CallDelta        a piece of a tool call's argument text
-    ├── OutputDelta      output of a running tool
-    └── Notice           what the person should know while waiting (loading, retrying)
+Delta
+├── TextDelta        words of the answer
+├── ReasoningDelta   thoughts
+├── CallDelta        a piece of a tool call's argument text
+├── OutputDelta      output of a running tool
+└── Notice           what the person should know while waiting (loading, retrying)
 """
 
 from typing import Literal

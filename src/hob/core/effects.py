@@ -1,12 +1,12 @@
 """What the loop may do next. An effect carries the facts to write down before it is performed.
 
-    Effect
-    ├── Record      only facts, nothing to perform
-    ├── CallModel   one model call
-    ├── Judge       ask the guard about proposed calls
-    ├── RunTools    run allowed calls
-    ├── Wait        a person has to decide
-    └── Rest        nothing to do
+Effect
+├── Record      only facts, nothing to perform
+├── CallModel   one model call
+├── Judge       ask the guard about proposed calls
+├── RunTools    run allowed calls
+├── Wait        a person has to decide
+└── Rest        nothing to do
 """
 
 from msgspec import Struct

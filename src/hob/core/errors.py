@@ -1,11 +1,11 @@
 """Failures as values, and the few exceptions that cross a port.
 
-    HobError                 anything that ends a command with one clear sentence
-    ├── ModelError           the model could not answer; `kind` decides whether to try again
-    ├── CommandRefused       a command does not fit the session as it is
-    ├── SessionBusy          another process writes this session
-    └── SessionNotFound      no such session
-    InvariantBroken          a bug of ours: the session stops loudly
+HobError                 anything that ends a command with one clear sentence
+├── ModelError           the model could not answer; `kind` decides whether to try again
+├── CommandRefused       a command does not fit the session as it is
+├── SessionBusy          another process writes this session
+└── SessionNotFound      no such session
+InvariantBroken          a bug of ours: the session stops loudly
 """
 
 from typing import Literal, get_args

@@ -22,14 +22,20 @@ INTERRUPTED = ToolResult(
 def next_effect(s: Session) -> Effect:
     """Decide what happens next. Called only between effects, so `stepping` and `running` mean a crash."""
     if s.phase == "idle":
-        return Record((e.TurnStarted(s.queue[0].limits), e.InputDelivered(s.queue[0].input_id))) if s.queue else Rest()
+        return (
+            Record((e.TurnStarted(s.queue[0].limits), e.InputDelivered(s.queue[0].input_id)))
+            if s.queue
+            else Rest()
+        )
     if s.cancelling:
         return Record((*_finish_all(s, CANCELLED), e.TurnFinished("cancelled")))
     if s.phase == "failed":
         return Record((e.TurnFinished("failed", s.error),))
     if s.phase == "stepping":
         final = s.attempt >= s.limits.max_attempts
-        return Record((e.StepFailed("interrupted", "Interrupted while the model was answering.", final),))
+        return Record(
+            (e.StepFailed("interrupted", "Interrupted while the model was answering.", final),)
+        )
     if s.phase == "tools":
         return _next_for_calls(s)
     if steer := next((q for q in s.queue if q.delivery == "steer"), None):
@@ -53,21 +59,33 @@ def _after_answer(s: Session) -> Effect:
         gave_up = isinstance(last, AssistantMessage) and last.stop == "gave_up"
         return Record((e.TurnFinished("unreached" if gave_up else "done"),))
     if s.cuts >= MAX_CUTS or _ending(s):
-        return Record((e.TurnFinished("out_of_tokens", "The answer was cut at the output limit again and again."),))
-    hint = "Your last answer was cut at the output limit. Go on where it stopped, in smaller pieces."
+        return Record(
+            (
+                e.TurnFinished(
+                    "out_of_tokens", "The answer was cut at the output limit again and again."
+                ),
+            )
+        )
+    hint = (
+        "Your last answer was cut at the output limit. Go on where it stopped, in smaller pieces."
+    )
     return Record((e.Nudged("length", hint),))
 
 
 def _ending(s: Session) -> e.TurnFinished | None:
     limits = s.limits
     if s.blocked >= MAX_BLOCKED:
-        return e.TurnFinished("blocked", f"{s.blocked} calls needed an approval that nobody could give.")
+        return e.TurnFinished(
+            "blocked", f"{s.blocked} calls needed an approval that nobody could give."
+        )
     if s.steps >= limits.max_steps:
         return e.TurnFinished("step_limit", f"The limit of {limits.max_steps} steps is reached.")
     if limits.max_wall_s is not None and _elapsed_s(s) >= limits.max_wall_s:
         return e.TurnFinished("out_of_time", f"The limit of {limits.max_wall_s:g} s is reached.")
     if limits.max_output_tokens is not None and s.output_tokens >= limits.max_output_tokens:
-        return e.TurnFinished("out_of_tokens", f"The limit of {limits.max_output_tokens} output tokens is reached.")
+        return e.TurnFinished(
+            "out_of_tokens", f"The limit of {limits.max_output_tokens} output tokens is reached."
+        )
     return None
 
 
@@ -85,7 +103,12 @@ def _call_model(s: Session) -> CallModel:
         s.session_id, s.agent.instructions, s.agent.tools, s.messages, left, _time_left_s(s)
     )
     return CallModel(
-        (e.StepStarted(attempt),), request, s.totals.steps + 1, attempt, limits.max_attempts, s.delay_s
+        (e.StepStarted(attempt),),
+        request,
+        s.totals.steps + 1,
+        attempt,
+        limits.max_attempts,
+        s.delay_s,
     )
 
 
@@ -120,7 +143,8 @@ def _result_without_running(s: Session, index: int, c: OpenCall) -> ToolResult |
             )
         if limits.max_calls_per_step is not None and index >= limits.max_calls_per_step:
             return ToolResult(
-                f"Not run: at most {limits.max_calls_per_step} call(s) a step. Call it again next.", is_error=True
+                f"Not run: at most {limits.max_calls_per_step} call(s) a step. Call it again next.",
+                is_error=True,
             )
     if c.status == "denied":
         reason = c.decision.reason if c.decision else ""

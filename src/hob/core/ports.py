@@ -156,7 +156,10 @@ class FileError(Exception):
 
 
 class Sandbox(Protocol):
-    """A workspace: files under one root, and commands that run in it. Paths are relative to the root or absolute inside it."""
+    """A workspace: files under one root, and commands that run in it.
+
+    Paths are relative to the root or absolute inside it.
+    """
 
     @property
     def root(self) -> str:

@@ -46,7 +46,9 @@ def _words(text: str) -> set[str]:
 
 
 # Words of every failure report: to repeat them names no cause.
-_EMPTY_WORDS = frozenset({"error", "errors", "exit", "code", "stderr", "stdout", "lines", "with", "command", "failed"})
+_EMPTY_WORDS = frozenset(
+    {"error", "errors", "exit", "code", "stderr", "stdout", "lines", "with", "command", "failed"}
+)
 
 
 def _digest(*parts: str) -> str:

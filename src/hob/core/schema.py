@@ -12,13 +12,13 @@ from typing import Any, cast
 Schema = Mapping[str, Any]
 
 _NAMES = {
-    str: "a string",
-    bool: "a boolean",
-    int: "an integer",
-    float: "a number",
-    list: "a list",
-    dict: "an object",
-    type(None): "null",
+    "str": "a string",
+    "bool": "a boolean",
+    "int": "an integer",
+    "float": "a number",
+    "list": "a list",
+    "dict": "an object",
+    "NoneType": "null",
 }
 _PYTHON: dict[str, type | tuple[type, ...]] = {
     "string": str,
@@ -196,7 +196,7 @@ def _wanted(schema: Schema) -> str:
 
 
 def _came(value: object) -> str:
-    kind = next((name for known, name in _NAMES.items() if type(value) is known), "a value")
+    kind = _NAMES.get(value.__class__.__name__, "a value")
     if value is None:
         return kind
     shown = repr(value)

@@ -10,7 +10,14 @@ from msgspec.structs import replace
 from hob.core import events as e
 from hob.core.agent import Agent, Limits
 from hob.core.errors import ErrorKind
-from hob.core.messages import AssistantMessage, Message, ToolCall, ToolMessage, ToolResult, UserMessage
+from hob.core.messages import (
+    AssistantMessage,
+    Message,
+    ToolCall,
+    ToolMessage,
+    ToolResult,
+    UserMessage,
+)
 from hob.core.permission import APPROVAL_REQUIRED, Decision, Replay
 from hob.core.progress import Progress, names_cause
 
@@ -100,7 +107,13 @@ def reduce(s: Session, recorded: e.Recorded) -> Session:
             return replace(s, cancelling=True)
         case e.TurnFinished(outcome, reason):
             return replace(
-                s, phase="idle", attempt=0, delay_s=0.0, cancelling=False, outcome=outcome, reason=reason
+                s,
+                phase="idle",
+                attempt=0,
+                delay_s=0.0,
+                cancelling=False,
+                outcome=outcome,
+                reason=reason,
             )
         case e.StepStarted(attempt):
             return replace(s, phase="stepping", attempt=attempt)
@@ -113,7 +126,9 @@ def reduce(s: Session, recorded: e.Recorded) -> Session:
         case e.PermissionDecided(call_id, decision):
             status = "allowed" if decision.verdict == "allow" else "denied"
             blocked = s.blocked + (decision.code == APPROVAL_REQUIRED)
-            return _with_call(replace(s, blocked=blocked), call_id, status=status, decision=decision)
+            return _with_call(
+                replace(s, blocked=blocked), call_id, status=status, decision=decision
+            )
         case e.ToolStarted(call_id, replay_class):
             starts = next((c.starts for c in s.calls if c.call.call_id == call_id), 0) + 1
             return _with_call(s, call_id, status="running", replay=replay_class, starts=starts)
@@ -219,7 +234,9 @@ def _settle(s: Session) -> Session:
         if c.result is None:
             continue
         results.append(
-            ToolMessage(c.call.call_id, c.call.name, c.result.content, c.call.wire_id, c.result.is_error)
+            ToolMessage(
+                c.call.call_id, c.call.name, c.result.content, c.call.wire_id, c.result.is_error
+            )
         )
         if c.result.is_error and c.result.details.exit_code not in (0, None):
             failure, unacknowledged = c.result.content, 0
@@ -230,5 +247,7 @@ def _settle(s: Session) -> Session:
         failure=failure,
         unacknowledged=unacknowledged,
         messages=(*s.messages, *results),
-        progress=s.progress.after([(c.call.name, c.call.arguments, c.result.content) for c in s.calls if c.result]),
+        progress=s.progress.after(
+            [(c.call.name, c.call.arguments, c.result.content) for c in s.calls if c.result]
+        ),
     )

@@ -35,7 +35,11 @@ class ModeGuard:
         if verdict == "allow":
             return Decision("allow", rule)
         if verdict == "deny":
-            return Decision("deny", rule, f"{what}, which mode {self._mode!r} never allows. Do not try variants.")
+            return Decision(
+                "deny",
+                rule,
+                f"{what}, which mode {self._mode!r} never allows. Do not try variants.",
+            )
         if self._interactive:
             return Decision("ask", rule, what)
         reason = (

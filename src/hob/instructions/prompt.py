@@ -5,4 +5,6 @@ from importlib.resources import files
 
 def system_message() -> str:
     """Return the instructions that every session begins with."""
-    return files("hob.instructions").joinpath("prompts/agent.md").read_text(encoding="utf-8").strip()
+    return (
+        files("hob.instructions").joinpath("prompts/agent.md").read_text(encoding="utf-8").strip()
+    )

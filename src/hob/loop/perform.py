@@ -13,11 +13,14 @@ from hob.core.errors import ModelError
 from hob.core.messages import AssistantMessage, Reply, ToolCall, ToolResult
 from hob.core.permission import Decision
 from hob.core.ports import Clock, Model, Permission
+from hob.core.request import Request
 from hob.loop.log import Tell
 from hob.loop.retry import verdict
 from hob.loop.toolbox import Toolbox
 
-STOPPED = ToolResult("Stopped before it finished; what it had done until then stays done.", is_error=True)
+STOPPED = ToolResult(
+    "Stopped before it finished; what it had done until then stays done.", is_error=True
+)
 
 
 class Performer:
@@ -48,22 +51,27 @@ class Performer:
             if effect.delay_s:
                 tell(Notice(f"Trying again in {effect.delay_s:g} s."))
                 await self._clock.sleep(effect.delay_s)
-            async with aclosing(self.model.stream(effect.request)) as stream:
-                async for part in stream:
-                    if isinstance(part, Reply):
-                        return _finished(part, effect.step)
-                    if isinstance(part, TextDelta):
-                        said.append(part.text)
-                    tell(part)
-            raise ModelError("cut", f"The answer of {self.model.name!r} stopped in the middle.")
+            return _finished(await self._listen(effect.request, said, tell), effect.step)
         except ModelError as error:
             final, delay_s = verdict(error, effect.attempt, effect.max_attempts)
             return e.StepFailed(error.kind, str(error), final, delay_s)
         except asyncio.CancelledError:
-            return e.StepFailed("cancelled", "Stopped while the model was answering.", False, partial="".join(said))
+            return e.StepFailed(
+                "cancelled", "Stopped while the model was answering.", False, partial="".join(said)
+            )
         except Exception as error:  # an adapter's bug must not take the session down
             text = f"The adapter of {self.model.name!r} failed: {type(error).__name__}: {error}"
             return e.StepFailed("malformed", text, final=True)
+
+    async def _listen(self, request: Request, said: list[str], tell: Tell) -> Reply:
+        async with aclosing(self.model.stream(request)) as stream:
+            async for part in stream:
+                if isinstance(part, Reply):
+                    return part
+                if isinstance(part, TextDelta):
+                    said.append(part.text)
+                tell(part)
+        raise ModelError("cut", f"The answer of {self.model.name!r} stopped in the middle.")
 
     async def judge(self, calls: Sequence[ToolCall]) -> Sequence[e.Event]:
         """Check calls against their schemas, then ask the guard about those that fit."""
@@ -76,7 +84,9 @@ class Performer:
                 return e.ToolFinished(call.call_id, action)
             decision = await self._permission.judge(action)
         except Exception as error:  # a guard that fails, fails closed
-            decision = Decision("deny", "guard", f"The guard failed: {type(error).__name__}: {error}")
+            decision = Decision(
+                "deny", "guard", f"The guard failed: {type(error).__name__}: {error}"
+            )
         except asyncio.CancelledError:
             decision = Decision("deny", "cancelled", "Cancelled before it was decided.")
         if decision.verdict == "ask":

@@ -29,7 +29,11 @@ class Toolbox:
         tool = self._tools.get(call.name)
         if tool is None:
             near = get_close_matches(call.name, self._tools, n=1, cutoff=0.5)
-            hint = f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(sorted(self._tools))}."
+            hint = (
+                f" Did you mean {near[0]!r}?"
+                if near
+                else f" There are: {', '.join(sorted(self._tools))}."
+            )
             return _error(f"Unknown tool: {call.name}.{hint}")
         arguments = _parse(call)
         if isinstance(arguments, ToolResult):
@@ -62,8 +66,12 @@ class Toolbox:
         long = {name: text for name, text in whole.items() if len(text) > MAX_CONTENT}
         if not long:
             return result
-        kept = {name: self._blobs.put(text.encode("utf-8", "replace")) for name, text in long.items()}
-        cut = {name: _cut(text, MAX_CONTENT) if name in long else text for name, text in whole.items()}
+        kept = {
+            name: self._blobs.put(text.encode("utf-8", "replace")) for name, text in long.items()
+        }
+        cut = {
+            name: _cut(text, MAX_CONTENT) if name in long else text for name, text in whole.items()
+        }
         return replace(
             result,
             content=cut["content"],
@@ -84,9 +92,13 @@ def _parse(call: ToolCall) -> dict[str, Any] | ToolResult:
         if isinstance(value, str):
             value = json.loads(value)
     except ValueError as error:
-        return _error(f"{call.name}: the arguments are not valid JSON ({error}). Send one JSON object.")
+        return _error(
+            f"{call.name}: the arguments are not valid JSON ({error}). Send one JSON object."
+        )
     if not isinstance(value, dict):
-        return _error(f"{call.name}: the arguments are {type(value).__name__}, not a JSON object. Send one JSON object.")
+        return _error(
+            f"{call.name}: the arguments are {type(value).__name__}, not a JSON object. Send one JSON object."
+        )
     return cast("dict[str, Any]", value)
 
 

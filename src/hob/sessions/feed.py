@@ -1,4 +1,4 @@
-"""What a session tells its followers: first everything since a place in the log, then what comes."""
+"""What a session tells its followers: first all since a place in the log, then what comes."""
 
 import asyncio
 from collections import deque
@@ -36,51 +36,55 @@ class Feed:
 
         A follower that falls too far behind loses deltas, never events: those it reads again from the log.
         """
-        follower = _Follower()
+        follower = _Follower(after)
         self._followers.add(follower)
-        behind = True
         try:
-            while True:
-                if behind:
-                    for entry in await self._store.read(self._session_id, after):
-                        after = entry.seq
-                        yield open_entry(entry)
-                for item in follower.take():
-                    if not isinstance(item, Recorded):
-                        yield item
-                    elif item.seq > after:
-                        after = item.seq
-                        yield item
-                behind = follower.overrun
-                follower.overrun = False
-                if behind or follower.waiting:
-                    continue
-                if self._closed:
-                    return
-                await follower.wake.wait()
-                follower.wake.clear()
+            while not (self._closed and follower.settled):
+                async for item in self._next(follower):
+                    yield item
+                if not self._closed:
+                    await follower.wake.wait()
+                    follower.wake.clear()
         finally:
             self._followers.discard(follower)
 
+    async def _next(self, follower: "_Follower") -> AsyncGenerator[Recorded | Delta, None]:
+        """Yield what there is now: first from the log if the follower is behind it, then what waits."""
+        if follower.behind:
+            follower.behind = False
+            for entry in await self._store.read(self._session_id, follower.after):
+                follower.after = entry.seq
+                yield open_entry(entry)
+        while follower.waiting:
+            item = follower.waiting.popleft()
+            if not isinstance(item, Recorded):
+                yield item
+            elif item.seq == follower.after + 1:
+                follower.after = item.seq
+                yield item
+            elif item.seq > follower.after:  # something was left out before it
+                follower.behind = True
+                follower.wake.set()
+
 
 class _Follower:
-    """The waiting line of one follower, bounded."""
+    """The waiting line of one follower, bounded. `after` is the last event it has heard."""
 
-    def __init__(self) -> None:
+    def __init__(self, after: int) -> None:
+        self.after = after
         self.waiting: deque[Recorded | Delta] = deque()
         self.wake = asyncio.Event()
-        self.overrun = False
+        self.behind = True  # has to read the log first
+
+    @property
+    def settled(self) -> bool:
+        """Tell whether everything there is has been taken."""
+        return not self.waiting and not self.behind
 
     def put(self, item: Recorded | Delta) -> None:
         """Add an item, or note that the follower has to read the log again."""
         if len(self.waiting) < MAX_WAITING:
             self.waiting.append(item)
         elif isinstance(item, Recorded):
-            self.overrun = True
+            self.behind = True
         self.wake.set()
-
-    def take(self) -> list[Recorded | Delta]:
-        """Empty the line."""
-        items = list(self.waiting)
-        self.waiting.clear()
-        return items

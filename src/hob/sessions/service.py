@@ -69,11 +69,17 @@ class Sessions:
         shelves = await self._store.shelves()
         if any(shelf.session_id == name for shelf in shelves):
             return name
-        hits = [s.session_id for s in shelves if s.session_id.startswith(name) or s.session_id.endswith(name)]
+        hits = [
+            s.session_id
+            for s in shelves
+            if s.session_id.startswith(name) or s.session_id.endswith(name)
+        ]
         if not hits:
             hits = [s.session_id for s in shelves if (await self.load(s.session_id)).name == name]
         if len(hits) > 1:
-            raise SessionNotFound(f"{name!r} fits {len(hits)} sessions: {', '.join(hits[:5])}. Give more of the id.")
+            raise SessionNotFound(
+                f"{name!r} fits {len(hits)} sessions: {', '.join(hits[:5])}. Give more of the id."
+            )
         if not hits:
             raise SessionNotFound(f"There is no session {name!r}; see `hob sessions list`.")
         return hits[0]
@@ -104,7 +110,9 @@ class Sessions:
         """Return the id of the last changed session of a workspace. Raises `SessionNotFound`."""
         async for summary in self.summaries(workspace):
             return summary.session_id
-        raise SessionNotFound(f"There is no session in {workspace!r} yet: start one with `hob run`.")
+        raise SessionNotFound(
+            f"There is no session in {workspace!r} yet: start one with `hob run`."
+        )
 
     async def fork(self, session_id: str, at: int | None = None) -> str:
         """Copy a session up to and including event `at` (default: all) under a new id, and return that."""
@@ -112,7 +120,9 @@ class Sessions:
         first = open_entry(entries[0]).event
         place = entries[-1].seq if at is None else at
         if not isinstance(first, e.SessionStarted) or not 1 <= place <= entries[-1].seq:
-            raise CommandRefused(f"Session {session_id!r} has the events 1 to {entries[-1].seq}; {place} is none.")
+            raise CommandRefused(
+                f"Session {session_id!r} has the events 1 to {entries[-1].seq}; {place} is none."
+            )
         child = self._ids.new_id("s")
         head = replace(first, session_id=child, parent_id=first.session_id, forked_at=place)
         await self._store.append(child, _with_head(entries[:place], head), True)

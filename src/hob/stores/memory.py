@@ -27,7 +27,11 @@ class MemoryStore:
 
     async def shelves(self) -> Sequence[Shelf]:
         """Return all sessions, the last changed one first."""
-        shelves = [Shelf(name, log[0].at, log[-1].at, log[-1].seq) for name, log in self._logs.items() if log]
+        shelves = [
+            Shelf(name, log[0].at, log[-1].at, log[-1].seq)
+            for name, log in self._logs.items()
+            if log
+        ]
         return sorted(shelves, key=lambda shelf: (shelf.updated_at, shelf.session_id), reverse=True)
 
     async def delete(self, session_id: str) -> None:

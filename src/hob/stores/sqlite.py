@@ -13,7 +13,7 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,17 @@ WAL_PAGES_BEFORE_CHECKPOINT = 4096  # 16 MiB
 
 _SCHEMA = """
 CREATE TABLE sessions (
-    session_id TEXT PRIMARY KEY, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, last_seq INTEGER NOT NULL
+    session_id TEXT PRIMARY KEY,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE events (
-    session_id TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (session_id, seq)
+    session_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (session_id, seq)
 );
 """
 
@@ -50,6 +57,7 @@ class SqliteStore:
         self._folder = folder
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._db: sqlite3.Connection | None = None
         self._synchronous = ""
         self._lock_descriptor = -1
 
@@ -117,23 +125,27 @@ class SqliteStore:
 
     def _serve(self) -> None:
         """Writer thread: take all jobs that wait and commit them together."""
-        db: sqlite3.Connection | None = None
         while True:
             jobs = self._take()
-            ending = None in jobs
-            batch = [job for job in jobs if job is not None]
-            try:
-                with self._alone():
-                    db = db or self._open()
-                    self._commit(db, batch)
-            except Exception as error:  # the reason goes to whoever waits; the thread lives on
-                for job in batch:
-                    _settle(job, None, error)
-            if ending:
-                if db is not None:
-                    with self._alone():  # the last connection to close folds the WAL into the file
-                        db.close()
+            self._work([job for job in jobs if job is not None])
+            if None in jobs:
+                self._close()
                 return
+
+    def _work(self, batch: list[_Job]) -> None:
+        try:
+            with self._alone():
+                self._db = self._db or self._open()
+                self._commit(self._db, batch)
+        except Exception as error:  # the reason goes to whoever waits; the thread lives on
+            for job in batch:
+                _settle(job, None, error)
+
+    def _close(self) -> None:
+        if self._db is not None:
+            with self._alone():  # the last connection to close folds the WAL into the file
+                self._db.close()
+            self._db = None
 
     def _take(self) -> list[_Job | None]:
         jobs = [self._jobs.get()]
@@ -142,7 +154,7 @@ class SqliteStore:
         return jobs
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> Generator[None]:
         """Hold the lock that all processes on this database take around everything they do to it."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._lock_descriptor < 0:
