@@ -56,7 +56,7 @@ class JsonView:
     def close(self, session: Session, duration_s: float) -> None:
         """Print the result object."""
         last = session.messages[-1] if session.messages else None
-        totals = session.totals
+        turn = session.turn
         self._print(
             {
                 "type": "result",
@@ -66,10 +66,10 @@ class JsonView:
                 "reason": session.reason,
                 "is_error": exit_code(session) != 0,
                 "usage": {
-                    "steps": session.steps,
-                    "prompt_tokens": totals.prompt_tokens,
-                    "cached_tokens": totals.cached_tokens,
-                    "completion_tokens": totals.completion_tokens,
+                    "steps": turn.steps,
+                    "prompt_tokens": turn.prompt_tokens,
+                    "cached_tokens": turn.cached_tokens,
+                    "completion_tokens": turn.completion_tokens,
                 },
                 "denials": self._denials,
                 "approval_required": any(d["code"] == APPROVAL_REQUIRED for d in self._denials),

@@ -118,15 +118,15 @@ class TextView:
         paint = colour.good if ending == "done" else colour.bad
         if session.reason:
             self._line(f"{colour.bad}{harmless(session.reason)}{colour.reset}")
-        totals = session.totals
-        reused = f" ({totals.cached_tokens:,} reused)" if totals.cached_tokens else ""
+        turn = session.turn
+        reused = f" ({turn.cached_tokens:,} reused)" if turn.cached_tokens else ""
         tokens = (
-            f" · {totals.prompt_tokens:,} tokens in{reused}, {totals.completion_tokens:,} out"
-            if totals.prompt_tokens
+            f" · {turn.prompt_tokens:,} tokens in{reused}, {turn.completion_tokens:,} out"
+            if turn.prompt_tokens
             else ""
         )
         self._line(
-            f"{paint}{ending.replace('_', ' ')}{colour.reset}{colour.dim} · {session.steps} steps{tokens}"
+            f"{paint}{ending.replace('_', ' ')}{colour.reset}{colour.dim} · {turn.steps} step{'' if turn.steps == 1 else 's'}{tokens}"
             f" · {duration_s:.1f} s · session {session.session_id}{colour.reset}"
         )
 

@@ -78,11 +78,14 @@ def _ending(s: Session) -> e.TurnFinished | None:
         return e.TurnFinished(
             "blocked", f"{s.blocked} calls needed an approval that nobody could give."
         )
-    if s.steps >= limits.max_steps:
+    if s.turn.steps >= limits.max_steps:
         return e.TurnFinished("step_limit", f"The limit of {limits.max_steps} steps is reached.")
     if limits.max_wall_s is not None and _elapsed_s(s) >= limits.max_wall_s:
         return e.TurnFinished("out_of_time", f"The limit of {limits.max_wall_s:g} s is reached.")
-    if limits.max_output_tokens is not None and s.output_tokens >= limits.max_output_tokens:
+    if (
+        limits.max_output_tokens is not None
+        and s.turn.completion_tokens >= limits.max_output_tokens
+    ):
         return e.TurnFinished(
             "out_of_tokens", f"The limit of {limits.max_output_tokens} output tokens is reached."
         )
@@ -98,7 +101,11 @@ def _unstick(s: Session, circle: str) -> e.Event:
 
 def _call_model(s: Session) -> CallModel:
     limits, attempt = s.limits, s.attempt + 1
-    left = None if limits.max_output_tokens is None else limits.max_output_tokens - s.output_tokens
+    left = (
+        None
+        if limits.max_output_tokens is None
+        else limits.max_output_tokens - s.turn.completion_tokens
+    )
     request = Request(
         s.session_id, s.agent.instructions, s.agent.tools, s.messages, left, _time_left_s(s)
     )

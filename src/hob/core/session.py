@@ -16,6 +16,7 @@ from hob.core.messages import (
     ToolCall,
     ToolMessage,
     ToolResult,
+    Usage,
     UserMessage,
 )
 from hob.core.permission import APPROVAL_REQUIRED, Decision, Replay
@@ -37,12 +38,21 @@ class OpenCall(Struct, frozen=True):
 
 
 class Totals(Struct, frozen=True):
-    """Sums over the whole session, as far as servers reported them."""
+    """Steps taken, and sums of what servers reported for them."""
 
     steps: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+
+    def plus(self, usage: Usage) -> "Totals":
+        """Return the sums after one more step."""
+        return Totals(
+            self.steps + 1,
+            self.prompt_tokens + (usage.prompt_tokens or 0),
+            self.cached_tokens + (usage.cached_tokens or 0),
+            self.completion_tokens + (usage.completion_tokens or 0),
+        )
 
 
 class Session(Struct, frozen=True):
@@ -63,8 +73,7 @@ class Session(Struct, frozen=True):
     seq: int = 0
     at: int = 0
     turn_started_at: int = 0
-    steps: int = 0  # in this turn
-    output_tokens: int = 0  # in this turn
+    turn: Totals = Totals()
     nudges: int = 0  # hints against going in circles, in this turn
     cuts: int = 0  # answers cut by the output limit, in a row
     blocked: int = 0  # denials for want of a person, in this turn
@@ -75,7 +84,7 @@ class Session(Struct, frozen=True):
     error_kind: ErrorKind | None = None
     outcome: e.Outcome | None = None
     reason: str = ""
-    totals: Totals = Totals()
+    totals: Totals = Totals()  # of the whole session
 
 
 def reduce(s: Session, recorded: e.Recorded) -> Session:
@@ -165,8 +174,7 @@ def _begin_turn(s: Session, limits: Limits) -> Session:
         turn_started_at=s.at,
         attempt=0,
         delay_s=0.0,
-        steps=0,
-        output_tokens=0,
+        turn=Totals(),
         nudges=0,
         cuts=0,
         blocked=0,
@@ -180,26 +188,20 @@ def _begin_turn(s: Session, limits: Limits) -> Session:
 
 
 def _finish_step(s: Session, step: e.StepFinished) -> Session:
-    message, usage = step.message, step.usage
+    message = step.message
     named = bool(s.failure) and names_cause(f"{message.text}\n{message.reasoning}", s.failure)
     return replace(
         s,
         phase="tools" if message.calls else "answered",
         attempt=0,
         delay_s=0.0,
-        steps=s.steps + 1,
-        output_tokens=s.output_tokens + (usage.completion_tokens or 0),
+        turn=s.turn.plus(step.usage),
+        totals=s.totals.plus(step.usage),
         cuts=s.cuts + 1 if message.stop == "length" else 0,
         failure="" if named else s.failure,
         unacknowledged=0 if named or not s.failure else s.unacknowledged + 1,
         messages=(*s.messages, message),
         calls=tuple(map(OpenCall, message.calls)),
-        totals=Totals(
-            s.totals.steps + 1,
-            s.totals.prompt_tokens + (usage.prompt_tokens or 0),
-            s.totals.cached_tokens + (usage.cached_tokens or 0),
-            s.totals.completion_tokens + (usage.completion_tokens or 0),
-        ),
     )
 
 
