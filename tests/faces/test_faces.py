@@ -45,7 +45,7 @@ Do something different.
     @@ -1 +1 @@
     -x = 1
     +x = 2
-done · 1 steps · 5,300 tokens in (5,040 reused), 61 out · 12.3 s · session s-golden
+done · 1 step · 2,100 tokens in (2,050 reused), 12 out · 12.3 s · session s-golden
 """  # noqa: W291
 
 
@@ -130,9 +130,9 @@ def test_stream_json_is_one_object_a_line_and_a_result_at_the_end():
         "is_error": False,
         "usage": {
             "steps": 1,
-            "prompt_tokens": 5300,
-            "cached_tokens": 5040,
-            "completion_tokens": 61,
+            "prompt_tokens": 2100,
+            "cached_tokens": 2050,
+            "completion_tokens": 12,
         },
         "denials": [
             {
