@@ -13,7 +13,6 @@ MODE_ALIASES = {
     "yolo": "full",
     "bypass": "full",
 }
-LOCAL_PORTS = (8080, 11434, 1234, 8000, 8012, 1337)
 
 
 class ConfigError(ValueError):
@@ -27,6 +26,8 @@ class Config:
     base_url: str = ""
     model: str = ""
     api_key: str = ""
+    openai_base_url: str = ""
+    openai_api_key: str = ""
     permission_mode: str = "workspace-write"
     max_steps: int | None = None
     max_wall_s: float | None = None
@@ -53,18 +54,16 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str] | None = No
     for name, value in flags.items():
         if value is not None:
             values[name], origins[name] = value, f"--{name.replace('_', '-')}"
-    # A key goes only to the host it was given with; ours was given for whatever we are told to use.
-    foreign = origins.get("api_key") == "OPENAI_API_KEY"
-    if foreign and values.get("base_url") != env.get("OPENAI_BASE_URL"):
-        del values["api_key"], origins["api_key"]
     values["permission_mode"] = _mode(str(values.get("permission_mode", "workspace-write")))
     return Config(**values, origins=origins)  # pyright: ignore[reportArgumentType]
 
 
 _VARIABLES: dict[str, tuple[str, ...]] = {
-    "base_url": ("HOB_BASE_URL", "OPENAI_BASE_URL"),
+    "base_url": ("HOB_BASE_URL",),
     "model": ("HOB_MODEL",),
-    "api_key": ("HOB_API_KEY", "OPENAI_API_KEY"),
+    "openai_base_url": ("OPENAI_BASE_URL",),
+    "openai_api_key": ("OPENAI_API_KEY",),
+    "api_key": ("HOB_API_KEY",),
     "permission_mode": ("HOB_PERMISSION_MODE",),
     "max_steps": ("HOB_MAX_STEPS",),
     "max_wall_s": ("HOB_MAX_WALL_TIME",),

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hob.core.ports import Model
-    from hob.models.discovery import Found
+    from hob.config import Config
+    from hob.models.discovery import Found, Wishes
 
 ERROR, USAGE, INPUT, CONFIG = 1, 2, 42, 52
 DEFAULT_STEPS = 40
@@ -82,7 +83,7 @@ async def _demo(options: Namespace) -> int:
 async def _run(options: Namespace) -> int:
     from hob.cli.run import Task, run_task, with_standard_input
     from hob.cli.workspace import real_workspace
-    from hob.config import LOCAL_PORTS, load
+    from hob.config import load
     from hob.models.discovery import discover
     from hob.wiring import open_house
 
@@ -94,7 +95,7 @@ async def _run(options: Namespace) -> int:
     if options.command != "demo":
         text = with_standard_input(text)
     interactive = output_format == "text" and sys.stdin.isatty() and sys.stderr.isatty()
-    found = await discover(config.base_url, config.model, config.api_key, ports=LOCAL_PORTS)
+    found = await discover(_wishes(config))
     if output_format == "text":
         print(found.why, file=sys.stderr)
     async with open_house(
@@ -117,12 +118,26 @@ async def _run(options: Namespace) -> int:
         return await run_task(task, house.sessions, house.agent, config.environment)
 
 
+def _wishes(config: "Config") -> "Wishes":
+    from hob.models.discovery import Wishes
+
+    from_variable = config.origins.get("base_url") == "HOB_BASE_URL"
+    return Wishes(
+        base_url="" if from_variable else config.base_url,
+        hob_base_url=config.base_url if from_variable else "",
+        model=config.model,
+        api_key=config.api_key,
+        openai_base_url=config.openai_base_url,
+        openai_api_key=config.openai_api_key,
+    )
+
+
 def _model_maker(found: "Found") -> "Callable[[], Model]":
     """Return what makes the model of a session; only the adapter that is used is imported."""
     if found.kind == "offline":
-        from hob.models.offline.model import Offline
+        from hob.models.offline.model import OfflineModel
 
-        return Offline
+        return OfflineModel
     from hob.models.openai_chat import OpenAIChat
 
     return lambda: OpenAIChat(base_url=found.base_url, model=found.model, api_key=found.api_key)

@@ -1,6 +1,7 @@
 """What may stand on the command line. Nothing heavy is imported here: `hob --help` has to be instant."""
 
 import argparse
+from typing import TypeAlias
 
 from hob import __version__
 
@@ -12,7 +13,7 @@ EPILOG = (
 
 
 # argparse has no public name for what `add_subparsers` returns.
-Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def parser() -> argparse.ArgumentParser:
