@@ -24,7 +24,7 @@ from hob.sessions.service import Sessions
 
 STDIN_PATIENCE_S = 1.0
 INPUT_ERROR = 42
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,13 @@ async def run_task(
     """Do a task and return the exit code. Raises `HobError` for what cannot be begun."""
     view = make_view(task.output_format, environment)
     actor = await _open(task, sessions, agent)
+    interrupts = _Interrupts(actor)
     begun = monotonic()
     try:
-        start = actor.session.seq
+        # A new session is shown from its first event, an old one from here on.
+        start = actor.session.seq if task.resume or task.latest else 0
         if task.text.strip():
-            input_id = f"{actor.session.session_id}.{start + 1}"
+            input_id = f"{actor.session.session_id}.{actor.session.seq + 1}"
             await actor.send(Prompt(input_id, task.text, limits=task.limits))
         elif actor.session.phase == "idle" and not actor.session.queue:
             raise CommandRefused(
@@ -59,13 +61,14 @@ async def run_task(
             )
         else:
             actor.wake()
-        await _watch(actor, view, start, task.interactive)
+        with interrupts:
+            await _watch(actor, view, start, task.interactive)
         view.close(actor.session, monotonic() - begun)
         return exit_code(actor.session)
     except asyncio.CancelledError:
         view.close(actor.session, monotonic() - begun)
         print(f"Stopped. Go on with: hob run --resume {actor.session.session_id}", file=sys.stderr)
-        return INTERRUPTED
+        return interrupts.exit_code
     finally:
         await actor.aclose()
 
@@ -89,20 +92,19 @@ async def _open(task: Task, sessions: Sessions, agent: Agent) -> Actor:
 
 
 async def _watch(actor: Actor, view: View, after: int, interactive: bool) -> None:
-    """Show the feed until the session rests; Ctrl-C cancels the turn, a second one leaves."""
+    """Show the feed and answer questions until the session rests."""
     question = Question(sys.stdin, sys.stderr)
-    with _Interrupts(actor):
-        await _announce_open(actor, question, after, interactive)
-        async for item in actor.follow(after):
-            view.show(item)
-            if not isinstance(item, Recorded):
-                continue
-            if isinstance(item.event, StepFinished):
-                question.remember(item.event.message.calls)
-            elif isinstance(item.event, PermissionAsked):
-                await _answer(actor, question, item.event, interactive)
-            elif isinstance(item.event, TurnFinished) and _at_rest(actor.session):
-                return
+    await _announce_open(actor, question, after, interactive)
+    async for item in actor.follow(after):
+        view.show(item)
+        if not isinstance(item, Recorded):
+            continue
+        if isinstance(item.event, StepFinished):
+            question.remember(item.event.message.calls)
+        elif isinstance(item.event, PermissionAsked):
+            await _answer(actor, question, item.event, interactive)
+        elif isinstance(item.event, TurnFinished) and _at_rest(actor.session):
+            return
     await actor.rest()  # the feed ended early: this raises what broke the loop
 
 
@@ -137,10 +139,11 @@ class _Interrupts:
         self._loop = asyncio.get_running_loop()
         self._main = asyncio.current_task()
         self._cancelling: asyncio.Task[None] | None = None
+        self.exit_code = INTERRUPTED
 
     def __enter__(self) -> None:
         self._loop.add_signal_handler(signal.SIGINT, self._interrupt)
-        self._loop.add_signal_handler(signal.SIGTERM, self._leave)
+        self._loop.add_signal_handler(signal.SIGTERM, self._terminate)
 
     def __exit__(self, *_: object) -> None:
         self._loop.remove_signal_handler(signal.SIGINT)
@@ -156,6 +159,10 @@ class _Interrupts:
     async def _cancel(self) -> None:
         with suppress(HobError):
             await self._actor.send(Cancel())
+
+    def _terminate(self) -> None:
+        self.exit_code = TERMINATED
+        self._leave()
 
     def _leave(self) -> None:
         if self._main is not None:
