@@ -70,11 +70,13 @@ $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu install the package python3-venv." >&2; exit 1; }
 
 # The lock is installed with hashes; the package itself is linked from src, without build isolation
-# because the backend is in the lock.
+# because the backend is in the lock. Compiled ahead, or every start would pay for it where Python is
+# told to write no bytecode.
 $(CORE): $(VENV)/pyvenv.cfg requirements/core.txt pyproject.toml
 	@echo "Installing Hob into $(VENV) ..."
 	@$(BIN)/python $(PIP_INSTALL) --require-hashes -r requirements/core.txt
 	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q src/hob
 	@touch $@
 
 $(DEV): $(CORE) requirements/dev.txt

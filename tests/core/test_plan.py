@@ -367,6 +367,25 @@ def test_an_exit_code_that_is_no_error_needs_no_acknowledgement():
     )
 
 
+def test_a_command_that_timed_out_has_failed_too():
+    late = done(
+        text="Command timed out after 30s",
+        is_error=True,
+        details=Details(metadata={"timed_out": True}),
+    )
+    events = (
+        e.StepStarted(1),
+        answer("run"),
+        *allowed(0),
+        *started(0),
+        late,
+        e.StepStarted(1),
+        answer("run"),
+    )
+    effect = next_effect(session(*events, limits=Limits(acknowledge_failures=True)))
+    assert isinstance(effect, Record)
+
+
 def test_a_model_that_never_names_the_cause_is_not_held_up_for_ever():
     refused = [e.StepStarted(1), answer("run"), done(text="Not run.", is_error=True)]
     limits = Limits(acknowledge_failures=True)

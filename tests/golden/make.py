@@ -111,7 +111,7 @@ STORY: list[e.Event | Command] = [
     e.ToolStarted("3.0", "never"),
     e.ToolFinished(
         "3.0",
-        ToolResult("Edited a.py.", details=Details(metadata={"diff": DIFF, "summary": "line 1"})),
+        ToolResult("Edited a.py.", details=Details(metadata={"diff": DIFF, "lines": [1, 1]})),
     ),
     e.StepStarted(1),
     Cancel(),

@@ -33,7 +33,7 @@ FAULTS: list[tuple[str, str, str]] = [
     ("core/session.py", "s.blocked + (decision.code == APPROVAL_REQUIRED)", "s.blocked"),
     ("core/session.py", 'nudges=s.nudges + (cause == "stuck")', "nudges=s.nudges + 1"),
     ("core/session.py", "failure, unacknowledged = c.result.content, 0", "failure = c.result.content"),
-    ("core/session.py", "if c.result.is_error and c.result.details", "if c.result.details"),
+    ("core/session.py", "if c.result.is_error and _is_failed", "if _is_failed"),
     ("core/session.py", "turn_started_at=s.at", "turn_started_at=0"),
     ("core/session.py", "if failed.partial:", "if not failed.partial:"),
     # plan

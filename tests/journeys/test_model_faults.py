@@ -49,14 +49,18 @@ def play(fault: str, *, times: int) -> tuple[House, e.TurnFinished, list[e.Event
             await model.aclose()
             house.mind.seen = []
             await house.check(log)
-            for request in server.requests:
-                for message in json.loads(request.body)["messages"]:
-                    for call in message.get("tool_calls") or ():
-                        assert isinstance(json.loads(call["function"]["arguments"]), dict)
+            for arguments in sent_arguments([request.body for request in server.requests]):
+                assert isinstance(json.loads(arguments), dict), "a strict server would refuse this"
             events = [r.event for r in await house.store.recorded()]
             return house, next(x for x in events if isinstance(x, e.TurnFinished)), events
 
     return asyncio.run(main())
+
+
+def sent_arguments(bodies: list[bytes]) -> list[str]:
+    messages = [message for body in bodies for message in json.loads(body)["messages"]]
+    calls = [call for message in messages for call in message.get("tool_calls") or ()]
+    return [call["function"]["arguments"] for call in calls]
 
 
 @pytest.mark.parametrize("name", sorted(FAULTS))

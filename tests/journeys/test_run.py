@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_the_prompt_only_grows_at_its_tail_over_turns_and_processes(shell):
         assert shell.run(server.base_url, "second", "--yolo", "--continue").returncode == 0
         bodies = [request.body for request in server.requests]
     assert len(bodies) == 5
-    for earlier, later in zip(bodies, bodies[1:], strict=False):
+    for earlier, later in pairwise(bodies):
         assert later.startswith(earlier[:-2]), "an earlier byte of the prompt changed"
     roles = [m["role"] for m in json.loads(bodies[-1])["messages"]]
     assert roles.count("system") == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from hob.core import events as e
@@ -208,7 +209,7 @@ class House:
         assert_valid(log.session.messages)
         for k in range(len(recorded) + 1):
             fold(recorded[:k])
-        for earlier, later in zip(self.mind.seen, self.mind.seen[1:], strict=False):
+        for earlier, later in pairwise(self.mind.seen):
             assert later.messages[: len(earlier.messages)] == earlier.messages, (
                 "the context changed before its tail"
             )

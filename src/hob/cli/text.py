@@ -153,5 +153,12 @@ def outcome(result: ToolResult) -> str:
         return f"exit {details.exit_code}"
     if result.is_error:
         return result.content
-    summary = details.metadata.get("summary")
-    return str(summary) if summary else ""
+    known = details.metadata
+    if "lines" in known:
+        first, last = known["lines"]
+        span = f"line {first}" if first == last else f"lines {first}-{last}"
+        return f"{span} of {known['total_lines']}" if known.get("whole") is False else span
+    for count in ("matches", "files", "entries", "bytes"):
+        if count in known:
+            return f"{known[count]} {count}"
+    return ""

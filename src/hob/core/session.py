@@ -12,6 +12,7 @@ from hob.core.agent import Agent, Limits
 from hob.core.errors import ErrorKind
 from hob.core.messages import (
     AssistantMessage,
+    Details,
     Message,
     ToolCall,
     ToolMessage,
@@ -221,6 +222,10 @@ def _fail_step(s: Session, failed: e.StepFailed) -> Session:
     return s
 
 
+def _is_failed_command(details: Details) -> bool:
+    return details.exit_code not in (0, None) or bool(details.metadata.get("timed_out"))
+
+
 def _with_call(s: Session, call_id: str, **change: Any) -> Session:
     calls = tuple(replace(c, **change) if c.call.call_id == call_id else c for c in s.calls)
     return replace(s, calls=calls)
@@ -240,7 +245,7 @@ def _settle(s: Session) -> Session:
                 c.call.call_id, c.call.name, c.result.content, c.call.wire_id, c.result.is_error
             )
         )
-        if c.result.is_error and c.result.details.exit_code not in (0, None):
+        if c.result.is_error and _is_failed_command(c.result.details):
             failure, unacknowledged = c.result.content, 0
     return replace(
         s,
