@@ -158,6 +158,16 @@ def test_two_processes_write_two_sessions_at_once(tmp_path):
     db.close()
 
 
+def test_a_file_that_is_no_database_is_named_with_the_next_step(tmp_path):
+    (tmp_path / "hob.db").write_bytes(b"not a database" * 100)
+
+    async def work(store):
+        with pytest.raises(HobError, match=r"hob.db' cannot be used .*HOB_DATA_DIR"):
+            await store.append("a", entries(1), True)
+
+    with_store(lambda: SqliteStore(tmp_path), work)
+
+
 async def _three_hundred(store):
     assert [shelf.last_seq for shelf in await store.shelves()] == [100, 100, 100]
 

@@ -198,6 +198,25 @@ def test_an_import_never_overwrites_and_never_brings_its_own_path():
     asyncio.run(main())
 
 
+def test_a_damaged_session_is_named_and_can_be_forked_before_the_damage():
+    async def main():
+        house = House(script([]))
+        sessions = service(house)
+        actor, _ = await worked(sessions)
+        await actor.aclose()
+        log = house.store._logs["s-1"]
+        log[4] = Entry(5, log[4].at, b'{"kind":"nonsense"}')
+        assert [s.outcome async for s in sessions.summaries()] == ["damaged"]
+        with pytest.raises(HobError, match=r"Event 5 .* --at 4"):
+            await sessions.open("s-1")
+        child = await sessions.open(await sessions.fork("s-1", 4))
+        child.wake()
+        assert (await child.rest()).outcome == "done"
+        await child.aclose()
+
+    asyncio.run(main())
+
+
 def test_what_breaks_the_loop_reaches_who_waits():
     async def main():
         house = House(script([]))

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from hob.core.errors import HobError
 from hob.core.events import Event, Recorded
 from hob.core.ports import Entry
 
@@ -22,8 +23,14 @@ def seal(event: Event) -> tuple[Event, bytes]:
 
 
 def open_entry(entry: Entry) -> Recorded:
-    """Return the event in a stored entry. Raises `msgspec.DecodeError` for bytes that are no event."""
-    return Recorded(entry.seq, entry.at, _event_decoder.decode(entry.body))
+    """Return the event in a stored entry. Raises `HobError` for bytes that are no event."""
+    try:
+        return Recorded(entry.seq, entry.at, _event_decoder.decode(entry.body))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise HobError(
+            f"Event {entry.seq} of the log cannot be read ({error}): fork the session before it,"
+            f" with --at {entry.seq - 1}."
+        ) from error
 
 
 def to_line(entry: Entry) -> bytes:

@@ -102,14 +102,26 @@ class Sessions:
     async def summaries(self, workspace: str = "") -> AsyncGenerator[Summary, None]:
         """Yield what is worth listing, the last changed session first, of one workspace or all."""
         for shelf in await self._store.shelves():
-            summary = _summary(shelf, await self.load(shelf.session_id))
-            if not workspace or summary.workspace == workspace:
+            try:
+                summary = _summary(shelf, await self.load(shelf.session_id))
+            except HobError as error:  # one damaged session must not hide the others
+                summary = Summary(
+                    shelf.session_id,
+                    str(error),
+                    "",
+                    shelf.created_at,
+                    shelf.updated_at,
+                    0,
+                    "damaged",
+                )
+            if not workspace or summary.workspace in (workspace, ""):
                 yield summary
 
     async def latest(self, workspace: str) -> str:
         """Return the id of the last changed session of a workspace. Raises `SessionNotFound`."""
         async for summary in self.summaries(workspace):
-            return summary.session_id
+            if summary.outcome != "damaged":
+                return summary.session_id
         raise SessionNotFound(
             f"There is no session in {workspace!r} yet: start one with `hob run`."
         )

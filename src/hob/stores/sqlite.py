@@ -121,7 +121,15 @@ class SqliteStore:
             self._thread.start()
         job = _Job(work, durable, loop.create_future(), loop)
         self._jobs.put(job)
-        return await job.future
+        try:
+            return await job.future
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as error:
+            raise HobError(
+                f"The session store {str(self._folder / 'hob.db')!r} cannot be used ({error}):"
+                " free some space or mend it, or set HOB_DATA_DIR to another folder."
+            ) from error
 
     def _serve(self) -> None:
         """Writer thread: take all jobs that wait and commit them together."""
