@@ -37,7 +37,7 @@ The assert wants 2.
 Done: the documentation says 2 now.
 """
 PROGRESS = r"""The model is still loading. Trying again in 1.5 s.
-✓ read_file a.py 
+✓ read_file a.py
 ✗ bash pytest -q exit 1
 ✗ edit_file a.py Denied. Nobody is there.
 Do something different.
@@ -46,7 +46,7 @@ Do something different.
     -x = 1
     +x = 2
 done · 1 step · 2,100 tokens in (2,050 reused), 12 out · 12.3 s · session s-golden
-"""  # noqa: W291
+"""
 
 
 def test_text_into_a_pipe_has_prose_on_one_stream_and_progress_on_the_other():
@@ -57,6 +57,12 @@ def test_colours_on_a_terminal_only_and_only_if_wanted():
     assert "\x1b[32m+x = 2\x1b[0m" in shown(tty=True)[1]
     for environment in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
         assert shown(tty=True, environment=environment) == (PROSE, PROGRESS)
+
+
+def test_what_is_under_way_is_shown_on_a_terminal_and_taken_back():
+    err = shown(tty=True)[1]
+    assert "\x1b[2m… bash pytest -q\x1b[0m\r\x1b[K" in err
+    assert "… " not in PROGRESS
 
 
 def test_streamed_words_are_not_shown_twice():

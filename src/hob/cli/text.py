@@ -11,6 +11,7 @@ from hob.core.messages import ToolCall, ToolResult
 from hob.core.session import Session
 
 WIDTH = 100
+STATUS_WIDTH = 76  # must not wrap, or it could not be taken back
 MAX_DIFF_LINES = 40
 _MAIN_ARGUMENT = ("command", "path", "pattern", "source", "message", "thought", "name")
 
@@ -25,6 +26,7 @@ class TextView:
         self._column_open = False  # prose stands on an unfinished line
         self._thinking = False
         self._streamed = False
+        self._status_open = False  # a passing line stands on the terminal
 
     def show(self, item: e.Recorded | Delta) -> None:
         """Show one item."""
@@ -44,6 +46,10 @@ class TextView:
         match event:
             case e.StepStarted():
                 self._streamed = False
+                self._status("waiting for the model")
+            case e.ToolStarted(call_id):
+                if call := self._calls.get(call_id):
+                    self._status(f"{call.name} {first_line(main_argument(call))}")
             case e.StepFinished(message):
                 if message.text and not self._streamed:
                     self._prose(message.text)
@@ -63,8 +69,11 @@ class TextView:
         colour = self._colour
         mark = f"{colour.bad}✗" if result.is_error else f"{colour.good}✓"
         head = f"{mark}{colour.reset} {colour.bold}{harmless(call.name)}{colour.reset}"
-        told = one_line(main_argument(call), WIDTH - len(call.name) - 20)
-        self._line(f"{head} {told} {colour.dim}{one_line(outcome(result), 60)}{colour.reset}")
+        told = one_line(first_line(main_argument(call)), WIDTH - len(call.name) - 20)
+        ending = one_line(outcome(result), 60)
+        self._line(
+            " ".join(filter(None, (head, told, ending and f"{colour.dim}{ending}{colour.reset}")))
+        )
         diff = result.details.metadata.get("diff")
         if isinstance(diff, str) and diff:
             self._diff(diff)
@@ -79,10 +88,8 @@ class TextView:
             self._line(f"    {colour.dim}… {len(lines) - MAX_DIFF_LINES} more lines{colour.reset}")
 
     def _prose(self, text: str) -> None:
-        if self._thinking:
-            self._thinking = False
-            self._err.write(f"{self._colour.reset}\n")
-            self._err.flush()
+        if self._thinking or self._status_open:
+            self._end_line()
         self._streamed = True
         shown = harmless(text)
         self._out.write(shown)
@@ -93,7 +100,10 @@ class TextView:
         """Thoughts are for a person who watches, not for a file."""
         if not self._colour.dim:
             return
-        self._err.write(("" if self._thinking else self._colour.dim) + harmless(text))
+        if not self._thinking:
+            self._end_line()
+            self._err.write(self._colour.dim)
+        self._err.write(harmless(text))
         self._err.flush()
         self._thinking = True
 
@@ -102,10 +112,25 @@ class TextView:
         self._err.write(f"{text}\n")
         self._err.flush()
 
+    def _status(self, text: str) -> None:
+        """Show what is under way; on a terminal only, and gone with the next output."""
+        if self._colour.dim:
+            self._end_line()
+            self._err.write(
+                f"{self._colour.dim}… {one_line(text, STATUS_WIDTH)}{self._colour.reset}"
+            )
+            self._err.flush()
+            self._status_open = True
+
     def _end_line(self) -> None:
+        if self._status_open:
+            self._status_open = False
+            self._err.write("\r\x1b[K")
+            self._err.flush()
         if self._thinking:
             self._thinking = False
             self._err.write(f"{self._colour.reset}\n")
+            self._err.flush()
         if self._column_open:
             self._column_open = False
             self._out.write("\n")
@@ -119,16 +144,20 @@ class TextView:
         if session.reason:
             self._line(f"{colour.bad}{harmless(session.reason)}{colour.reset}")
         turn = session.turn
+        steps = f"{turn.steps} step" if turn.steps == 1 else f"{turn.steps} steps"
         reused = f" ({turn.cached_tokens:,} reused)" if turn.cached_tokens else ""
-        tokens = (
-            f" · {turn.prompt_tokens:,} tokens in{reused}, {turn.completion_tokens:,} out"
-            if turn.prompt_tokens
-            else ""
-        )
+        tokens = f"{turn.prompt_tokens:,} tokens in{reused}, {turn.completion_tokens:,} out"
+        parts = [steps, *([tokens] if turn.prompt_tokens else []), f"{duration_s:.1f} s"]
+        told = "".join(f" · {part}" for part in [*parts, f"session {session.session_id}"])
         self._line(
-            f"{paint}{ending.replace('_', ' ')}{colour.reset}{colour.dim} · {turn.steps} step{'' if turn.steps == 1 else 's'}{tokens}"
-            f" · {duration_s:.1f} s · session {session.session_id}{colour.reset}"
+            f"{paint}{ending.replace('_', ' ')}{colour.reset}{colour.dim}{told}{colour.reset}"
         )
+
+
+def first_line(text: str) -> str:
+    """Return the first line, marked if there are more."""
+    head, _, rest = text.strip().partition("\n")
+    return f"{head} …" if rest else head
 
 
 def main_argument(call: ToolCall) -> str:
