@@ -35,6 +35,8 @@ class Config:
     one_action: bool = False
     acknowledge_failures: bool = False
     bash_timeout_s: float = 30.0
+    first_token_timeout_s: float | None = None  # None: as the adapter thinks fit
+    token_timeout_s: float | None = None
     max_read_lines: int = 500
     data_dir: Path = Path()
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -71,6 +73,8 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "one_action": ("HOB_ONE_ACTION",),
     "acknowledge_failures": ("HOB_ACKNOWLEDGE_FAILURES",),
     "bash_timeout_s": ("HOB_BASH_TIMEOUT",),
+    "first_token_timeout_s": ("HOB_FIRST_TOKEN_TIMEOUT",),
+    "token_timeout_s": ("HOB_TOKEN_TIMEOUT",),
     "max_read_lines": ("HOB_MAX_READ_LINES",),
 }
 _NUMBERS = {
@@ -78,6 +82,8 @@ _NUMBERS = {
     "max_wall_s": float,
     "max_output_tokens": int,
     "bash_timeout_s": float,
+    "first_token_timeout_s": float,
+    "token_timeout_s": float,
     "max_read_lines": int,
 }
 _SWITCHES = {

@@ -100,7 +100,7 @@ async def _run(options: Namespace) -> int:
         print(found.why, file=sys.stderr)
     async with open_house(
         config,
-        _model_maker(found),
+        _model_maker(found, config),
         interactive=interactive,
         keep=not options.no_session,
         default_steps=OFFLINE_STEPS if found.kind == "offline" else DEFAULT_STEPS,
@@ -132,15 +132,19 @@ def _wishes(config: "Config") -> "Wishes":
     )
 
 
-def _model_maker(found: "Found") -> "Callable[[], Model]":
+def _model_maker(found: "Found", config: "Config") -> "Callable[[], Model]":
     """Return what makes the model of a session; only the adapter that is used is imported."""
     if found.kind == "offline":
         from hob.models.offline.model import OfflineModel
 
         return OfflineModel
     from hob.models.openai_chat import OpenAIChat
+    from hob.models.patience import patience_for
 
-    return lambda: OpenAIChat(base_url=found.base_url, model=found.model, api_key=found.api_key)
+    patience = patience_for(found.base_url, config.first_token_timeout_s, config.token_timeout_s)
+    return lambda: OpenAIChat(
+        base_url=found.base_url, model=found.model, api_key=found.api_key, patience=patience
+    )
 
 
 def _settings(options: Namespace) -> dict[str, object]:

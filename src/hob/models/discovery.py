@@ -1,0 +1,167 @@
+"""Which model to talk to when nobody, or not everybody, has said so. Never a cloud by accident.
+
+    flags > HOB_* > OPENAI_BASE_URL > a server on the usual ports of this machine > offline
+
+A key goes only where it belongs: to the server it was given with, never to one that was found.
+"""
+
+import asyncio
+import socket
+from typing import Literal
+
+from msgspec import Struct
+
+from hob.core.errors import ModelError
+from hob.models.address import host_and_port, is_loopback, normalise, server_name
+from hob.models.listing import list_models
+
+USUAL_PORTS = (8080, 11434, 1234, 8000, 8012, 1337)
+"""llama.cpp, Ollama, LM Studio, vLLM, our router, Atomic Chat; the first one that answers wins."""
+
+OFFLINE = "offline"
+_KNOCK_S = 0.3
+_LIST_S = 3.0
+_REMOTE_LIST_S = 15.0
+_NO_CHAT = ("embed", "bge-", "e5-", "gte-", "minilm", "rerank", "whisper", "tts", "clip")
+
+
+class Wishes(Struct, frozen=True):
+    """What is known already: flags, then environment values as the configuration read them."""
+
+    base_url: str = ""
+    model: str = ""
+    api_key: str = ""
+    hob_base_url: str = ""
+    hob_model: str = ""
+    hob_api_key: str = ""
+    openai_base_url: str = ""
+    openai_api_key: str = ""
+    ports: tuple[int, ...] = USUAL_PORTS
+
+
+class Found(Struct, frozen=True):
+    """The model to use. `why` is one sentence for people; with kind offline there is no server."""
+
+    base_url: str
+    model: str
+    api_key: str
+    why: str
+    kind: Literal["openai_chat", "offline"]
+
+
+async def discover(wishes: Wishes) -> Found:
+    """Return the model to use.
+
+    With a base URL and a model nothing is asked of the network: the first call will tell. A base
+    URL alone is asked for its models, and a server that was named but cannot serve is an error and
+    never replaced by another one. Raises `ModelError`.
+    """
+    model = wishes.model or wishes.hob_model
+    if model == OFFLINE:
+        return _offline("it was asked for")
+    base_url, api_key, origin = _named(wishes)
+    if not base_url:
+        return await _look_around(model, wishes.ports)
+    base_url = normalise(base_url)
+    if not model:
+        base_url, names = await _ask(base_url, api_key)
+        model = _first(names)
+        if not model:
+            text = (
+                f"{server_name(base_url)} offers no chat model; load one or name it with --model."
+            )
+            raise ModelError("refused", text)
+    why = f"Using {model!r} at {server_name(base_url)}, as {origin} says."
+    return Found(base_url, model, api_key, why, "openai_chat")
+
+
+def _named(wishes: Wishes) -> tuple[str, str, str]:
+    """Return base URL, key and the origin of the base URL; all empty if nobody named a server."""
+    if wishes.base_url:
+        own = wishes.api_key or wishes.hob_api_key
+        same = wishes.base_url == wishes.openai_base_url
+        return wishes.base_url, own or (wishes.openai_api_key if same else ""), "--base-url"
+    if wishes.hob_base_url:
+        return wishes.hob_base_url, wishes.api_key or wishes.hob_api_key, "HOB_BASE_URL"
+    if wishes.openai_base_url:
+        keys = wishes.api_key or wishes.hob_api_key or wishes.openai_api_key
+        return wishes.openai_base_url, keys, "OPENAI_BASE_URL"
+    return "", "", ""
+
+
+async def _ask(base_url: str, api_key: str) -> tuple[str, list[str]]:
+    """Return the address that lists models, and the list; a path may lack its `/v1`."""
+    limit_s = _LIST_S if is_loopback(base_url) else _REMOTE_LIST_S
+    try:
+        return base_url, await list_models(base_url, api_key, limit_s)
+    except ModelError as error:
+        if error.status != 404 or base_url.endswith("/v1"):
+            raise
+    deeper = f"{base_url}/v1"
+    return deeper, await list_models(deeper, api_key, limit_s)
+
+
+async def _look_around(model: str, ports: tuple[int, ...]) -> Found:
+    open_ports = await asyncio.gather(*map(_listens, ports))
+    bases = [
+        f"http://127.0.0.1:{p}/v1" for p, is_open in zip(ports, open_ports, strict=True) if is_open
+    ]
+    offers = await asyncio.gather(*map(_offer, bases))
+    for base_url, offer in zip(bases, offers, strict=True):
+        names = [] if isinstance(offer, ModelError) else offer
+        chosen = _matching(names, model) if model else _first(names)
+        if chosen:
+            why = f"Using {chosen!r} at {server_name(base_url)}, found on this machine."
+            return Found(base_url, chosen, "", why, "openai_chat")
+    failed = " ".join(str(offer) for offer in offers if isinstance(offer, ModelError))
+    if model:
+        raise _missing(
+            model, [n for offer in offers if isinstance(offer, list) for n in offer], failed
+        )
+    listed = ", ".join(map(str, ports))
+    return _offline(
+        f"no model server with a chat model answers on ports {listed}{failed and f' ({failed})'}"
+    )
+
+
+async def _offer(base_url: str) -> list[str] | ModelError:
+    try:
+        return await list_models(base_url, limit_s=_LIST_S)
+    except ModelError as error:
+        return error
+
+
+async def _listens(port: int) -> bool:
+    """Knock at a port of this machine: a bare connect, because mostly nobody is there."""
+    host, _ = host_and_port("http://127.0.0.1")
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as knock:
+        knock.setblocking(False)
+        try:
+            async with asyncio.timeout(_KNOCK_S):
+                await asyncio.get_running_loop().sock_connect(knock, (host, port))
+        except (OSError, TimeoutError):
+            return False
+    return True
+
+
+def _first(names: list[str]) -> str:
+    return next((n for n in names if not any(part in n.lower() for part in _NO_CHAT)), "")
+
+
+def _matching(names: list[str], model: str) -> str:
+    """Return the name that is meant: itself, or the same with Ollama's tag."""
+    return next((n for n in names if n == model or n.removesuffix(":latest") == model), "")
+
+
+def _missing(model: str, names: list[str], failed: str) -> ModelError:
+    if names:
+        offered = ", ".join(names[:8])
+        text = f"No server on this machine offers {model!r}; they offer {offered}."
+        return ModelError("refused", text)
+    text = f"No model server on this machine for {model!r}; start one or give --base-url. {failed}"
+    return ModelError("unreachable", text.rstrip())
+
+
+def _offline(reason: str) -> Found:
+    why = f"Using the built-in offline repairer, because {reason}; --base-url names a model server."
+    return Found("", OFFLINE, "", why, "offline")

@@ -1,0 +1,166 @@
+"""Requests as bytes: each body of a session is the one before it with something appended.
+
+A server's prompt cache works on a prefix, so the order here is a contract: everything constant
+first, `"messages":[…` last. What was rendered is kept per session, and only new messages are encoded.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from operator import is_
+from typing import Any
+
+import msgspec
+
+from hob.core.agent import ToolSpec
+from hob.core.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
+from hob.core.request import Request
+from hob.models.json_text import NOT_JSON, encode_text
+
+ENDING = b"]}"
+_KEPT_SESSIONS = 8
+
+
+class Renderer:
+    """Renders requests for one model, remembering each session's last body.
+
+    `extra` are further constant body fields; they may replace `stream_options`, and a value of
+    None removes a field. `keep_reasoning` echoes thoughts as `reasoning_content`; the default drops
+    them, as most chat templates do for past turns anyway.
+    """
+
+    def __init__(
+        self, model: str, extra: Mapping[str, Any] | None = None, keep_reasoning: bool = False
+    ) -> None:
+        self._model = model
+        self._extra = dict(extra or {})
+        self._keep_reasoning = keep_reasoning
+        self._rendered: OrderedDict[str, _Rendered] = OrderedDict()
+
+    def render(self, request: Request) -> bytes:
+        """Return the request body, UTF-8 JSON."""
+        head = (request.instructions, request.tools, request.max_tokens)
+        rendered = self._rendered.get(request.session_id)
+        if rendered is None or rendered.head != head:
+            rendered = _Rendered(head, self._head(request))
+            self._rendered[request.session_id] = rendered
+            if len(self._rendered) > _KEPT_SESSIONS:
+                self._rendered.popitem(last=False)
+        self._rendered.move_to_end(request.session_id)
+        rendered.extend(request.messages, self._keep_reasoning)
+        return b"%b%b" % (rendered.body, ENDING)
+
+    def _head(self, request: Request) -> bytes:
+        fields: dict[str, Any] = {
+            "model": self._model,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if request.max_tokens is not None:
+            fields["max_tokens"] = request.max_tokens
+        fields.update(self._extra)
+        constant = msgspec.json.encode({k: v for k, v in fields.items() if v is not None})
+        tools = b",".join(map(_tool, request.tools))
+        # An empty list of tools is refused by some servers, and so is an empty system message.
+        tools_field = b',"tools":[%b]' % tools if tools else b""
+        system = request.instructions and _object(role=b'"system"', content=request.instructions)
+        return b'%b%b,"messages":[%b' % (constant[:-1], tools_field, system or b"")
+
+
+class _Rendered:
+    """One session's body so far, without its ending, and where each message ends in it."""
+
+    def __init__(self, head: tuple[Any, ...], start: bytes) -> None:
+        self.head = head
+        self.body = bytearray(start)
+        self._messages: tuple[Message, ...] = ()
+        self._ends: list[int] = []
+        self._start = len(start)
+        self._bare = start.endswith(b"[")
+
+    def extend(self, messages: tuple[Message, ...], keep_reasoning: bool) -> None:
+        """Make the body say exactly these messages, encoding only what was not there before."""
+        same = self._same(messages)
+        del self._ends[same:]
+        del self.body[self._ends[-1] if self._ends else self._start :]
+        for message in messages[same:]:
+            if self._ends or not self._bare:
+                self.body += b","
+            self.body += _message(message, keep_reasoning)
+            self._ends.append(len(self.body))
+        self._messages = messages
+
+    def _same(self, messages: Sequence[Message]) -> int:
+        known = self._messages
+        if len(known) <= len(messages) and all(map(is_, known, messages)):
+            return len(known)
+        pairs = zip(known, messages, strict=False)
+        return next(
+            (n for n, (old, new) in enumerate(pairs) if old is not new),
+            min(len(known), len(messages)),
+        )
+
+
+def _message(message: Message, keep_reasoning: bool) -> bytes:
+    match message:
+        case UserMessage():
+            return _object(role=b'"user"', content=message.text)
+        case ToolMessage():
+            name = message.wire_id or message.call_id
+            return _object(role=b'"tool"', tool_call_id=name, content=message.content)
+        case AssistantMessage():
+            return _assistant(message, keep_reasoning)
+
+
+def _assistant(message: AssistantMessage, keep_reasoning: bool) -> bytes:
+    # Empty text beside calls is "" and not null: the OpenAI API takes both, but chat templates that
+    # trim or concatenate `content` (llama.cpp, vLLM) fail on null or print "None".
+    fields: dict[str, bytes | str] = {"role": b'"assistant"', "content": message.text}
+    if keep_reasoning and message.reasoning:
+        fields["reasoning_content"] = message.reasoning
+    if message.calls:
+        fields["tool_calls"] = b"[%b]" % b",".join(map(_call, message.calls))
+    return _object(**fields)
+
+
+def _call(call: ToolCall) -> bytes:
+    function = _object(name=call.name, arguments=echoed_arguments(call.arguments))
+    return _object(id=call.wire_id or call.call_id, type=b'"function"', function=function)
+
+
+def echoed_arguments(arguments: str) -> str:
+    """Return argument text for the history: as the model wrote it if that is a JSON object.
+
+    Servers parse arguments in the history (llama.cpp answers 500 and vLLM 400 to broken ones), so
+    anything else is replaced, always the same way for the same text: nothing by an empty object, an
+    encoded object inside a string by that object, the rest by an object that holds the text.
+    """
+    if not arguments.strip():
+        return "{}"
+    value = _decoded(arguments)
+    if isinstance(value, dict):
+        return arguments
+    if isinstance(value, str) and isinstance(_decoded(value), dict):
+        return value
+    return encode_text(arguments).join((b'{"_invalid_json":', b"}")).decode()
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except NOT_JSON:
+        return None
+
+
+def _tool(tool: ToolSpec) -> bytes:
+    function = _object(
+        name=tool.name, description=tool.description, parameters=tool.parameters.encode()
+    )
+    return _object(type=b'"function"', function=function)
+
+
+def _object(**fields: bytes | str) -> bytes:
+    """Return a JSON object in the given order; bytes are JSON already."""
+    return b"{%b}" % b",".join(
+        b'"%b":%b' % (name.encode(), value if isinstance(value, bytes) else encode_text(value))
+        for name, value in fields.items()
+    )

@@ -1,0 +1,125 @@
+"""A scripted turn as the bytes of a chat completion, the way real servers send it."""
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from hob.models.script import ScriptedCall, Turn
+
+DONE = b"data: [DONE]\n\n"
+
+Pause = float  # seconds
+Move = bytes | Pause | Literal["hang", "cut"]
+
+
+class Performance(Struct):
+    """What a server does with one request: answer with `status`, `headers` and `moves`, or not."""
+
+    moves: list[Move] = field(default_factory=list[Move])
+    status: int = 200
+    headers: dict[str, str] = field(
+        default_factory=lambda: {"content-type": "text/event-stream; charset=utf-8"}
+    )
+    opening: Literal["answer", "refuse", "hang"] = "answer"
+
+
+class CallStyle(Struct, frozen=True):
+    """How a server cuts and names calls."""
+
+    index: bool = True
+    ids: Literal["own", "none", "same"] = "own"
+    whole_object: bool = False
+
+
+USUAL = CallStyle()
+
+
+def chunk(choice: dict[str, Any] | None, **more: object) -> bytes:
+    """Return one event of a stream; without a choice its list of choices is empty."""
+    body: dict[str, Any] = {
+        "id": "chatcmpl-scripted",
+        "object": "chat.completion.chunk",
+        "created": 0,
+        "model": "scripted",
+        "choices": [] if choice is None else [{"index": 0, "finish_reason": None, **choice}],
+        **more,
+    }
+    return b"data: %b\n\n" % msgspec.json.encode(body)
+
+
+def stream(turn: Turn, usage: dict[str, Any], style: CallStyle = USUAL) -> list[bytes]:
+    """Return the events of a turn, `[DONE]` included."""
+    events = [chunk({"delta": {"role": "assistant", "content": None}})]
+    events += [chunk({"delta": {"reasoning_content": p}}) for p in pieces(turn, turn.reasoning)]
+    events += [chunk({"delta": {"content": p}}) for p in pieces(turn, turn.text)]
+    for number, call in enumerate(turn.calls):
+        events += [chunk({"delta": {"tool_calls": [p]}}) for p in _call(turn, number, call, style)]
+    timings = {"timings": turn.timings} if turn.timings else {}
+    events.append(chunk({"delta": {}, "finish_reason": finish_reason(turn)}, **timings))
+    counts = usage if turn.usage is None else turn.usage
+    if counts:
+        events.append(chunk(None, usage=counts))
+    return [*events, DONE]
+
+
+def document(turn: Turn, usage: dict[str, Any]) -> bytes:
+    """Return a turn as one JSON document, for requests that ask for no stream."""
+    message: dict[str, Any] = {"role": "assistant", "content": turn.text or None}
+    if turn.reasoning:
+        message["reasoning_content"] = turn.reasoning
+    if turn.calls:
+        message["tool_calls"] = [_whole(n, call) for n, call in enumerate(turn.calls)]
+    body = {
+        "id": "chatcmpl-scripted",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "scripted",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish_reason(turn)}],
+        "usage": usage if turn.usage is None else turn.usage,
+    }
+    return msgspec.json.encode(body)
+
+
+def error_document(code: int, message: str, kind: str) -> bytes:
+    """Return an error as llama.cpp and OpenAI write it."""
+    return msgspec.json.encode({"error": {"code": code, "message": message, "type": kind}})
+
+
+def finish_reason(turn: Turn) -> str:
+    """Return why the turn ends."""
+    return turn.finish_reason or ("tool_calls" if turn.calls else "stop")
+
+
+def pieces(turn: Turn, text: str) -> Iterable[str]:
+    """Return a text cut into the pieces of this turn."""
+    size = max(1, turn.piece_chars)
+    return (text[at : at + size] for at in range(0, len(text), size))
+
+
+def paced(turn: Turn, events: Iterable[bytes]) -> list[Move]:
+    """Return the events with the turn's pauses between them."""
+    moves: list[Move] = [float(turn.delay_s)] if turn.delay_s else []
+    for event in events:
+        moves.append(event)
+        if turn.gap_s:
+            moves.append(float(turn.gap_s))
+    return moves
+
+
+def _call(turn: Turn, number: int, call: ScriptedCall, style: CallStyle) -> list[dict[str, Any]]:
+    place = {"index": number} if style.index else {}
+    ids = {"own": {"id": f"call_{number}"}, "none": {}, "same": {"id": "call_same"}}[style.ids]
+    head = {**place, **ids, "type": "function"}
+    if style.whole_object:
+        arguments = msgspec.json.decode(call.arguments_text)
+        return [{**head, "function": {"name": call.name, "arguments": arguments}}]
+    first = {**head, "function": {"name": call.name, "arguments": ""}}
+    rest = pieces(turn, call.arguments_text)
+    return [first, *({**place, "function": {"arguments": piece}} for piece in rest)]
+
+
+def _whole(number: int, call: ScriptedCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": call.arguments_text}
+    return {"id": f"call_{number}", "type": "function", "function": function}

@@ -1,0 +1,144 @@
+"""Request bytes: each body extends the one before it, and says exactly what the messages say."""
+
+import json
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hob.core.agent import ToolSpec
+from hob.core.messages import AssistantMessage, ToolCall, ToolMessage, UserMessage
+from hob.core.request import Request
+from hob.models.render import ENDING, Renderer, echoed_arguments
+
+TOOLS = (
+    ToolSpec("read_file", "Read a file.", '{"type": "object",  "properties": {}}'),
+    ToolSpec("write_file", "Write »it«.", '{"type":"object"}'),
+)
+
+words = st.text(max_size=12)
+calls = st.builds(
+    ToolCall,
+    call_id=words,
+    name=words,
+    arguments=st.one_of(words, st.sampled_from(['{"a": 1}', "{", "", '"{}"', "[1]"])),
+    wire_id=words,
+)
+messages = st.lists(
+    st.one_of(
+        st.builds(UserMessage, words),
+        st.builds(ToolMessage, words, words, words, words),
+        st.builds(AssistantMessage, words, words, st.lists(calls, max_size=2).map(tuple)),
+    ),
+    max_size=8,
+).map(tuple)
+
+
+def ask(said, instructions="Be brief.", tools=TOOLS, session_id="s", max_tokens=None):
+    return Request(session_id, instructions, tools, tuple(said), max_tokens)
+
+
+@settings(deadline=None)
+@given(messages)
+def test_each_body_extends_the_one_before(said):
+    renderer = Renderer("m")
+    bodies = [renderer.render(ask(said[:n])) for n in range(len(said) + 1)]
+    for before, after in pairwise(bodies):
+        assert after.startswith(before.removesuffix(ENDING))
+    assert bodies[-1] == Renderer("m").render(ask(said))
+    json.loads(bodies[-1])
+
+
+@settings(deadline=None)
+@given(messages, messages, st.integers(0, 8))
+def test_what_was_rendered_before_never_shows(first, second, kept):
+    renderer = Renderer("m", keep_reasoning=True)
+    renderer.render(ask(first))
+    said = first[:kept] + second
+    fresh = Renderer("m", keep_reasoning=True)
+    assert renderer.render(ask(said)) == fresh.render(ask(said))
+    assert renderer.render(ask(first)) == fresh.render(ask(first))
+
+
+def test_the_body_is_exactly_this():
+    said = (
+        UserMessage("Hi »you«"),
+        AssistantMessage(
+            "", "thinking", (ToolCall("c1", "read_file", '{"path":  "a"}', "w1"),), "calls"
+        ),
+        ToolMessage("c1", "read_file", "text", "w1"),
+        AssistantMessage("Done.", "", (ToolCall("c2", "x", '{"a":'),)),
+        ToolMessage("c2", "x", "no"),
+    )
+    body = Renderer("m", {"temperature": 0, "stream_options": None}).render(
+        ask(said, max_tokens=100)
+    )
+    assert body.decode() == (
+        '{"model":"m","stream":true,"max_tokens":100,"temperature":0,'
+        '"tools":[{"type":"function","function":{"name":"read_file","description":"Read a file.",'
+        '"parameters":{"type": "object",  "properties": {}}}},'
+        '{"type":"function","function":{"name":"write_file","description":"Write »it«.",'
+        '"parameters":{"type":"object"}}}],'
+        '"messages":[{"role":"system","content":"Be brief."},'
+        '{"role":"user","content":"Hi »you«"},'
+        '{"role":"assistant","content":"","tool_calls":[{"id":"w1","type":"function",'
+        '"function":{"name":"read_file","arguments":"{\\"path\\":  \\"a\\"}"}}]},'
+        '{"role":"tool","tool_call_id":"w1","content":"text"},'
+        '{"role":"assistant","content":"Done.","tool_calls":[{"id":"c2","type":"function",'
+        '"function":{"name":"x","arguments":"{\\"_invalid_json\\":\\"{\\\\\\"a\\\\\\":\\"}"}}]},'
+        '{"role":"tool","tool_call_id":"c2","content":"no"}]}'
+    )
+
+
+def test_usage_is_asked_for_and_empty_lists_are_left_out():
+    body = Renderer("m").render(ask((), instructions="", tools=()))
+    assert body == (
+        b'{"model":"m","stream":true,"stream_options":{"include_usage":true},"messages":[]}'
+    )
+
+
+def test_thoughts_are_sent_back_only_if_asked():
+    said = (AssistantMessage("a", "thought"),)
+    assert b"thought" not in Renderer("m").render(ask(said))
+    kept = Renderer("m", keep_reasoning=True).render(ask(said))
+    assert b'{"role":"assistant","content":"a","reasoning_content":"thought"}' in kept
+
+
+def test_sessions_do_not_mix_and_only_some_are_kept():
+    renderer = Renderer("m")
+    said = (UserMessage("a"), UserMessage("b"))
+    for n in range(20):
+        body = renderer.render(ask((*said, UserMessage(str(n))), session_id=str(n)))
+        assert json.loads(body)["messages"][-1]["content"] == str(n)
+    again = renderer.render(ask((*said, UserMessage("0")), session_id="0"))
+    assert json.loads(again)["messages"][-1]["content"] == "0"
+
+
+def test_a_changed_head_is_rendered_anew():
+    renderer = Renderer("m")
+    renderer.render(ask((UserMessage("a"),)))
+    body = renderer.render(ask((UserMessage("a"),), instructions="Other."))
+    assert json.loads(body)["messages"][0] == {"role": "system", "content": "Other."}
+
+
+@pytest.mark.parametrize(
+    ("written", "echoed"),
+    [
+        ('{"a":  1 }', '{"a":  1 }'),
+        ("", "{}"),
+        (" \n", "{}"),
+        ('{"a"', '{"_invalid_json":"{\\"a\\""}'),
+        ("[1]", '{"_invalid_json":"[1]"}'),
+        ('"{\\"a\\": 1}"', '{"a": 1}'),
+        ('"no"', '{"_invalid_json":"\\"no\\""}'),
+        ("[" * 5000, '{"_invalid_json":"' + "[" * 5000 + '"}'),
+    ],
+)
+def test_arguments_in_the_history_are_always_an_object(written, echoed):
+    assert echoed_arguments(written) == echoed
+
+
+def test_file_names_that_are_no_text_do_not_break_a_request():
+    body = Renderer("m").render(ask((UserMessage("a\udcffb"),)))
+    assert json.loads(body)["messages"][-1]["content"] == "a?b"
