@@ -1,0 +1,43 @@
+"""What a child process may know of our environment: an allow-list and a few guards."""
+
+from collections.abc import Iterable, Mapping
+
+_ALLOWED = frozenset({
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV",
+    # A Hob inside a Hob's command must still be found when the outer one cleans up.
+    "HOB_CALL",
+})  # fmt: skip
+_DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+_GUARDS = {
+    "AGENT": "hob",
+    "TERM": "dumb",
+    "NO_COLOR": "1",
+    # Nothing may wait for a person: no pager, no editor, no password prompt.
+    "PAGER": "cat",
+    "GIT_PAGER": "cat",
+    "EDITOR": "true",
+    "GIT_EDITOR": "true",
+    "GIT_TERMINAL_PROMPT": "0",
+    # Into a pipe Python writes 8 KB at a time; what a killed program printed would be lost.
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+def child_environment(
+    parent: Mapping[str, str], session_id: str = "", named: Iterable[str] = ()
+) -> dict[str, str]:
+    """Return a child's environment: allow-listed names of `parent`, guards, what the user named.
+
+    `named` are the names that the user wants passed on (a trailing `*` is a prefix); they win over
+    the guards. Tokens, agent sockets and cloud variables are never passed unless named.
+    """
+    env = {k: v for k, v in parent.items() if k in _ALLOWED or k.startswith("LC_")}
+    env.setdefault("PATH", _DEFAULT_PATH)
+    env.update(_GUARDS)
+    env["AGENT_SESSION_ID"] = session_id
+    for name in named:
+        if name.endswith("*"):
+            env.update({k: v for k, v in parent.items() if k.startswith(name[:-1])})
+        elif name in parent:
+            env[name] = parent[name]
+    return env

@@ -1,0 +1,153 @@
+"""Search a workspace, in a thread and within a time limit: `glob` for names, `grep` for lines."""
+
+import re
+
+from hob.core.messages import ToolResult
+from hob.core.ports import Clock, FileError, FileInfo, Sandbox
+from hob.tools.bounds import cut_line, printable
+from hob.tools.lines import Matcher, TooSlow
+from hob.tools.text import decode
+from hob.tools.tool import done, failed, tool
+from hob.tools.walk import Glob, Watch, in_thread, walk
+
+_LIMIT_S = 20.0
+_MAX_PATHS = 200
+_MAX_MATCHES = 100
+_MAX_CHARS = 14_000
+_MAX_LINE = 300
+_MAX_FILE = 2_000_000
+
+
+@tool(access="read", replay="safe")
+async def glob(pattern: str, sandbox: Sandbox, clock: Clock, path: str = ".") -> ToolResult:
+    """Find files by a pattern such as `src/**/*.py`, relative to path."""
+    watch = Watch(clock, _LIMIT_S)
+    wanted = Glob(pattern.removeprefix("./"))
+
+    def find() -> list[str]:
+        cut = _prefix(sandbox, path)
+        return sorted(
+            entry.path for entry in walk(sandbox, path, watch) if wanted.matches(entry.path[cut:])
+        )
+
+    found = await in_thread(watch, find)
+    lines = [printable(one) for one in found[:_MAX_PATHS]]
+    if len(found) > _MAX_PATHS:
+        lines.append(f"[{len(found) - _MAX_PATHS} more files; narrow the pattern]")
+    if watch.over():
+        lines.append(f"[stopped after {_LIMIT_S:g}s; there may be more, narrow path]")
+    if not lines:
+        deeper = f"; in all directories: '**/{pattern}'" if "**" not in pattern else ""
+        lines.append(f"[no file matches{deeper}]".encode("utf-8", "replace").decode())
+    return done("\n".join(lines), files=len(found), complete=not watch.over())
+
+
+@tool(access="read", replay="safe")
+async def grep(
+    pattern: str,
+    sandbox: Sandbox,
+    clock: Clock,
+    path: str = ".",
+    glob: str | None = None,
+    ignore_case: bool = False,
+) -> ToolResult:
+    """Find lines by a Python regular expression in a file or directory; glob filters names."""
+    watch = Watch(clock, _LIMIT_S)
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        return failed(f"the pattern {pattern!r} is no regular expression: {error}; escape it")
+    search = _Search(sandbox, watch, glob)
+    await in_thread(watch, lambda: search.run(pattern, ignore_case, path))
+    return search.result()
+
+
+class _Search:
+    """One grep: what it has found so far, and what it left out."""
+
+    def __init__(self, sandbox: Sandbox, watch: Watch, names: str | None) -> None:
+        self._sandbox = sandbox
+        self._watch = watch
+        self._names = Glob(names if "/" in names else f"**/{names}") if names else None
+        self._shown: list[str] = []
+        self._room = _MAX_CHARS
+        self._hits = 0
+        self._files = 0
+        self._skipped = 0
+        self._slow = ""
+
+    def run(self, pattern: str, ignore_case: bool, path: str) -> None:
+        """Search a file or a tree. Raises `FileError`."""
+        matcher = Matcher(pattern, ignore_case, self._watch)
+        try:
+            for entry in self._entries(path):
+                if self._watch.over():
+                    break
+                self._look(entry, matcher)
+        finally:
+            matcher.close()
+
+    def result(self) -> ToolResult:
+        """Return what was found, with a count of the rest."""
+        lines = self._shown
+        if self._hits > len(lines):
+            rest = self._hits - len(lines)
+            lines = [*lines, f"[{rest} more matches; narrow the pattern or path]"]
+        if not lines:
+            lines = ["[no match]"]
+        if self._skipped:
+            lines.append(f"[{self._skipped} large or unreadable files were not searched]")
+        complete = not self._watch.over() and not self._slow
+        if not complete:
+            where = f" in {self._slow}" if self._slow else ""
+            lines.append(f"[stopped after {_LIMIT_S:g}s{where}; narrow path, simplify the pattern]")
+        return done("\n".join(lines), matches=self._hits, files=self._files, complete=complete)
+
+    def _entries(self, path: str) -> list[FileInfo]:
+        info = self._sandbox.stat(path)
+        if info is not None and info.kind == "file":
+            return [info]
+        cut = _prefix(self._sandbox, path)
+        return [
+            entry
+            for entry in walk(self._sandbox, path, self._watch)
+            if entry.kind == "file"
+            and (self._names is None or self._names.matches(entry.path[cut:]))
+        ]
+
+    def _look(self, entry: FileInfo, matcher: Matcher) -> None:
+        if entry.size > _MAX_FILE:
+            self._skipped += 1
+            return
+        try:
+            text = decode(self._sandbox.read(entry.path, _MAX_FILE))
+        except FileError:
+            self._skipped += 1
+            return
+        if text is None:
+            return
+        shown = text.shown()
+        try:
+            hits = matcher.lines(shown)
+        except TooSlow:
+            self._slow = printable(entry.path)
+            self._watch.stop()
+            return
+        if hits:
+            self._files += 1
+            self._add(printable(entry.path), shown.split("\n"), hits)
+
+    def _add(self, path: str, lines: list[str], hits: list[int]) -> None:
+        for number in hits:
+            self._hits += 1
+            if len(self._shown) < _MAX_MATCHES and self._room > 0:
+                line = cut_line(lines[number].rstrip("\r"), _MAX_LINE)
+                found = f"{path}:{number + 1}: {line}"
+                self._room -= len(found) + 1
+                self._shown.append(found)
+
+
+def _prefix(sandbox: Sandbox, path: str) -> int:
+    """Return how many characters of an entry's path are the directory that is searched."""
+    info = sandbox.stat(path)
+    return 0 if info is None or info.path == "." else len(info.path) + 1
