@@ -10,8 +10,8 @@ from hob.cli.arguments import parser
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hob.core.ports import Model
     from hob.config import Config
+    from hob.core.ports import Model
     from hob.models.discovery import Found, Wishes
 
 ERROR, USAGE, INPUT, CONFIG = 1, 2, 42, 52
