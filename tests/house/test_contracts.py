@@ -108,7 +108,9 @@ def test_each_heavy_library_is_welcome_in_its_home(tmp_path: Path) -> None:
         pytest.param(PURE, {"core/planted.py": "import time\n"}, id="core-reads-a-clock"),
         pytest.param(PURE, {"core/planted.py": "import asyncio\n"}, id="core-does-io"),
         pytest.param(
-            "httpx2 lives in models", {"tools/planted.py": "import httpx2\n"}, id="httpx2-elsewhere"
+            "httpx2 and h11 live in models",
+            {"tools/planted.py": "import httpx2\n"},
+            id="httpx2-elsewhere",
         ),
         pytest.param(
             "sqlite3 lives in stores",

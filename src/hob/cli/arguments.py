@@ -103,6 +103,11 @@ def _run_options(to: argparse.ArgumentParser, *, top_level: bool = True) -> None
     to.add_argument(
         "--yolo", action="store_true", default=off, help="same as --permission-mode full"
     )
+    _limit_options(to, unset)
+    _session_options(to, unset, off)
+
+
+def _limit_options(to: argparse.ArgumentParser, unset: str | None) -> None:
     to.add_argument(
         "--max-steps",
         "--max-turns",
@@ -124,6 +129,9 @@ def _run_options(to: argparse.ArgumentParser, *, top_level: bool = True) -> None
         default=unset,
         help="after a failed command the model must name the cause before its next call",
     )
+
+
+def _session_options(to: argparse.ArgumentParser, unset: str | None, off: bool | str) -> None:
     to.add_argument(
         "-c",
         "--continue",
