@@ -1,8 +1,10 @@
 """Argument vector to front end. The only file with imports inside functions, for a quick start."""
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hob.cli.arguments import parser
@@ -179,5 +181,17 @@ def _explain(error: Exception) -> int | None:
     return INPUT if isinstance(error, CommandRefused | SessionNotFound) else ERROR
 
 
+def run() -> None:
+    """Carry out the command line of this process and leave, at once: everything is stored by then.
+
+    The interpreter's own clean-up would cost a fifth of a short run (25 ms of CPU) and changes nothing.
+    """
+    code = main()
+    with suppress(OSError, ValueError):  # a reader that has gone
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()
