@@ -75,7 +75,7 @@ def test_the_body_is_exactly_this():
         ask(said, max_tokens=100)
     )
     assert body.decode() == (
-        '{"model":"m","stream":true,"max_tokens":100,"temperature":0,'
+        '{"model":"m","stream":true,"temperature":0,'
         '"tools":[{"type":"function","function":{"name":"read_file","description":"Read a file.",'
         '"parameters":{"type": "object",  "properties": {}}}},'
         '{"type":"function","function":{"name":"write_file","description":"Write »it«.",'
@@ -87,7 +87,7 @@ def test_the_body_is_exactly_this():
         '{"role":"tool","tool_call_id":"w1","content":"text"},'
         '{"role":"assistant","content":"Done.","tool_calls":[{"id":"c2","type":"function",'
         '"function":{"name":"x","arguments":"{\\"_invalid_json\\":\\"{\\\\\\"a\\\\\\":\\"}"}}]},'
-        '{"role":"tool","tool_call_id":"c2","content":"no"}]}'
+        '{"role":"tool","tool_call_id":"c2","content":"no"}],"max_tokens":100}'
     )
 
 

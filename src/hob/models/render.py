@@ -1,7 +1,8 @@
 """Requests as bytes: each body of a session is the one before it with something appended.
 
 A server's prompt cache works on a prefix, so the order here is a contract: everything constant
-first, `"messages":[…` last. What was rendered is kept per session, and only new messages are encoded.
+first, `"messages":[…` after it, and behind them only what shrinks from step to step (the tokens that
+are left of a limit; no part of the prompt). What was rendered is kept per session, and only new messages are encoded.
 """
 
 from collections import OrderedDict
@@ -17,6 +18,7 @@ from hob.core.request import Request
 from hob.models.json_text import NOT_JSON, encode_text
 
 ENDING = b"]}"
+CAPPED = b'],"max_tokens":%d}'
 _KEPT_SESSIONS = 8
 
 
@@ -38,7 +40,7 @@ class Renderer:
 
     def render(self, request: Request) -> bytes:
         """Return the request body, UTF-8 JSON."""
-        head = (request.instructions, request.tools, request.max_tokens)
+        head = (request.instructions, request.tools)
         rendered = self._rendered.get(request.session_id)
         if rendered is None or rendered.head != head:
             rendered = _Rendered(head, self._head(request))
@@ -47,7 +49,8 @@ class Renderer:
                 self._rendered.popitem(last=False)
         self._rendered.move_to_end(request.session_id)
         rendered.extend(request.messages, self._keep_reasoning)
-        return b"%b%b" % (rendered.body, ENDING)
+        ending = ENDING if request.max_tokens is None else CAPPED % request.max_tokens
+        return b"%b%b" % (rendered.body, ending)
 
     def _head(self, request: Request) -> bytes:
         fields: dict[str, Any] = {
@@ -55,8 +58,6 @@ class Renderer:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
-        if request.max_tokens is not None:
-            fields["max_tokens"] = request.max_tokens
         fields.update(self._extra)
         constant = msgspec.json.encode({k: v for k, v in fields.items() if v is not None})
         tools = b",".join(map(_tool, request.tools))
