@@ -48,5 +48,5 @@ def show_result(folder: str, code: int) -> int:
     subprocess.run([*_GIT, "--no-pager", "diff", "--no-ext-diff"], cwd=folder, check=False)
     print("\n$ python -m unittest", file=sys.stderr, flush=True)
     tests = subprocess.run([sys.executable, "-B", "-m", "unittest"], cwd=folder, check=False)
-    print(f'\nGo on with it: cd {folder} && hob run --continue "…"', file=sys.stderr)
+    print(f'\nGo on with it: {sys.argv[0]} run -C {folder} --continue "…"', file=sys.stderr)
     return code or (10 if tests.returncode else 0)

@@ -13,6 +13,7 @@ from hob.core.session import Session
 WIDTH = 100
 STATUS_WIDTH = 76  # must not wrap, or it could not be taken back
 MAX_DIFF_LINES = 40
+_COUNTS = (("match", "matches"), ("file", "files"), ("entry", "entries"), ("byte", "bytes"))
 _MAIN_ARGUMENT = ("command", "path", "pattern", "source", "message", "thought", "name")
 
 
@@ -187,7 +188,7 @@ def outcome(result: ToolResult) -> str:
         first, last = known["lines"]
         span = f"line {first}" if first == last else f"lines {first}-{last}"
         return f"{span} of {known['total_lines']}" if known.get("whole") is False else span
-    for count in ("matches", "files", "entries", "bytes"):
-        if count in known:
-            return f"{known[count]} {count}"
+    for one, many in _COUNTS:
+        if many in known:
+            return f"1 {one}" if known[many] == 1 else f"{known[many]} {many}"
     return ""
