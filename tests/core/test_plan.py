@@ -45,6 +45,10 @@ def allowed(*numbers: int) -> list[e.Event]:
     return [e.PermissionDecided(f"1.{n}", ALLOW) for n in numbers]
 
 
+def reads(*numbers: int) -> list[e.Event]:
+    return [e.PermissionDecided(f"1.{n}", ALLOW, "rule", "read", "safe") for n in numbers]
+
+
 def started(*numbers: int, replay: str = "never") -> list[e.Event]:
     return [e.ToolStarted(f"1.{n}", replay) for n in numbers]
 
@@ -80,7 +84,7 @@ def test_proposed_calls_are_judged_together():
 
 
 def test_reads_run_side_by_side_and_anything_else_alone_in_order():
-    begun = (e.StepStarted(1), answer("read", "read", "run", "read"), *allowed(0, 1, 2, 3))
+    begun = (e.StepStarted(1), answer("read", "read", "run", "read"), *reads(0, 1, 3), *allowed(2))
     first = next_effect(session(*begun))
     assert isinstance(first, RunTools)
     assert [c.call_id for c in first.calls] == ["1.0", "1.1"]
@@ -96,7 +100,7 @@ def test_reads_run_side_by_side_and_anything_else_alone_in_order():
 
 
 def test_a_write_waits_for_the_reads_before_it():
-    effect = next_effect(session(e.StepStarted(1), answer("read", "write"), *allowed(0, 1)))
+    effect = next_effect(session(e.StepStarted(1), answer("read", "write"), *reads(0), *allowed(1)))
     assert isinstance(effect, RunTools)
     assert [c.call_id for c in effect.calls] == ["1.0"]
 
@@ -104,7 +108,7 @@ def test_a_write_waits_for_the_reads_before_it():
 def test_an_open_question_holds_back_what_stands_behind_it():
     s = session(e.StepStarted(1), answer("run", "read"), e.PermissionAsked("1.0", "t"), *allowed(1))
     assert next_effect(s) == Wait()
-    s = session(e.StepStarted(1), answer("read", "run"), *allowed(0), e.PermissionAsked("1.1", "t"))
+    s = session(e.StepStarted(1), answer("read", "run"), *reads(0), e.PermissionAsked("1.1", "t"))
     effect = next_effect(s)
     assert isinstance(effect, RunTools)
     assert [c.call_id for c in effect.calls] == ["1.0"]
@@ -123,7 +127,7 @@ def test_a_call_that_was_running_when_the_process_died_is_not_run_again():
 
 
 def test_a_safe_call_runs_again_but_not_for_ever():
-    begun = [e.StepStarted(1), answer("read"), *allowed(0), *started(0, replay="safe")]
+    begun = [e.StepStarted(1), answer("read"), *reads(0), *started(0, replay="safe")]
     assert isinstance(next_effect(session(*begun)), RunTools)
     again = [*begun, *started(0, replay="safe"), *started(0, replay="safe")]
     assert next_effect(session(*again)) == Record((e.ToolFinished("1.0", INTERRUPTED),))
@@ -146,7 +150,7 @@ def test_a_failed_step_is_tried_again_after_its_pause():
 
 
 def test_attempts_count_anew_after_a_success():
-    events = (e.StepStarted(3), answer("read"), *allowed(0), *started(0, replay="safe"), done())
+    events = (e.StepStarted(3), answer("read"), *reads(0), *started(0, replay="safe"), done())
     effect = next_effect(session(*events))
     assert isinstance(effect, CallModel)
     assert (effect.attempt, effect.step) == (1, 2)
@@ -400,3 +404,114 @@ def test_a_model_that_never_names_the_cause_is_not_held_up_for_ever():
         answer("run"),
     )
     assert isinstance(next_effect(session(*again, limits=limits)), Record)
+
+
+def reopened(*events: e.Event) -> Session:
+    return session(*events, e.SessionReopened())
+
+
+def test_what_was_allowed_before_a_restart_is_judged_again():
+    for events in (
+        allowed(0),
+        [e.PermissionAsked("1.0", "t")],
+        [*reads(0), *started(0, replay="safe")],
+    ):
+        assert next_effect(reopened(e.StepStarted(1), answer("run"), *events)) == Judge(
+            (call("run"),)
+        )
+    effect = next_effect(reopened(e.StepStarted(1), answer("run"), *allowed(0), *started(0)))
+    assert effect == Record((e.ToolFinished("1.0", INTERRUPTED),))
+
+
+def test_the_log_does_not_say_how_dangerous_a_tool_is():
+    """Not the agent in the log but the tool of this process decides what may run side by side or again."""
+    effect = next_effect(session(e.StepStarted(1), answer("read", "read"), *allowed(0, 1)))
+    assert isinstance(effect, RunTools)
+    assert effect.intent == (e.ToolStarted("1.0", "never"),)
+
+
+def test_a_safe_call_that_takes_the_process_down_each_time_ends():
+    events: list[e.Event] = [e.StepStarted(1), answer("read")]
+    for _ in range(3):
+        events += [*reads(0), *started(0, replay="safe"), e.SessionReopened()]
+    assert next_effect(session(*events, *reads(0))) == Record((e.ToolFinished("1.0", INTERRUPTED),))
+
+
+def test_the_clock_of_a_turn_stands_while_nobody_works():
+    events = [
+        *START,
+        e.TurnStarted(Limits(max_wall_s=10)),
+        e.InputDelivered("i"),
+        e.SessionReopened(),
+    ]
+    s = fold(
+        e.Recorded(n, at, x)
+        for n, (x, at) in enumerate(zip(events, (0, 0, 1000, 4000, 900_000), strict=True), 1)
+    )
+    effect = next_effect(s)
+    assert isinstance(effect, CallModel)
+    assert effect.request.deadline_s == 7.0
+
+
+def test_a_prompt_with_limits_begins_a_new_budget_and_one_without_does_not():
+    begun = (e.StepStarted(1), answer("read"), *reads(0), *started(0, replay="safe"), done())
+    limits = Limits(max_steps=1)
+    assert isinstance(next_effect(session(*begun, limits=limits)), Record)
+    plain = (e.InputQueued("j", "more"), e.InputDelivered("j"))
+    assert isinstance(next_effect(session(*begun, *plain, limits=limits)), Record)
+    budget = (e.InputQueued("j", "more", "steer", Limits(max_steps=2)), e.InputDelivered("j"))
+    assert isinstance(next_effect(session(*begun, *budget, limits=limits)), CallModel)
+
+
+def test_a_yes_that_comes_after_the_time_is_up_runs_nothing():
+    s = session(e.StepStarted(1), answer("run"), *allowed(0), limits=Limits(max_wall_s=1), at=2000)
+    effect = next_effect(s)
+    assert isinstance(effect, Record)
+    assert effect.intent[0].result.content == "Not run: the time of the turn is up."
+
+
+def test_a_server_that_reports_no_usage_does_not_switch_the_limit_off():
+    said = e.StepFinished(AssistantMessage("x" * 400, calls=(call("read"),)))
+    events = (e.StepStarted(1), said, *reads(0), *started(0, replay="safe"), done())
+    assert isinstance(next_effect(session(*events, limits=Limits(max_output_tokens=99))), Record)
+
+
+def test_a_pause_from_a_log_has_a_ceiling():
+    effect = next_effect(session(e.StepStarted(1), e.StepFailed("timeout", "slow", False, 1e9)))
+    assert isinstance(effect, CallModel)
+    assert effect.delay_s == 120.0
+
+
+def test_waiting_for_something_is_no_circle():
+    events: list[e.Event] = []
+    for n in range(4):
+        message = AssistantMessage(calls=(ToolCall("1.0", "run", "{}"),))
+        events += [
+            e.StepStarted(1),
+            e.StepFinished(message),
+            *allowed(0),
+            *started(0),
+            done(text="still busy"),
+        ]
+    times = [(n + 1) // 5 * 5000 for n in range(len(events))]
+    head = [*START, e.TurnStarted(), e.InputDelivered("i")]
+    recorded = [e.Recorded(n, 0, x) for n, x in enumerate(head, 1)]
+    recorded += [
+        e.Recorded(5 + n, at, x) for n, (x, at) in enumerate(zip(events, times, strict=True))
+    ]
+    assert isinstance(next_effect(fold(recorded)), CallModel)
+    assert isinstance(next_effect(session(*events)), Record)
+
+
+def test_good_work_makes_an_old_hint_forgotten():
+    nudged = [*circle([A, A, A]), e.Nudged("stuck", "Try something else.")]
+    fresh = circle([(f"{n}", "{}", "x") for n in range(6)])
+    effect = next_effect(session(*nudged, *fresh, *circle([A, A, A])))
+    assert isinstance(effect, Record)
+    assert isinstance(effect.intent[0], e.Nudged)
+
+
+def test_a_cancel_without_a_turn_cancels_nothing_later():
+    events = (*START, e.CancelRequested(), e.TurnStarted(), e.InputDelivered("i"))
+    s = fold(e.Recorded(n, 0, x) for n, x in enumerate(events, 1))
+    assert isinstance(next_effect(s), CallModel)

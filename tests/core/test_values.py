@@ -35,7 +35,14 @@ messages = st.builds(
 any_event = st.one_of(
     st.builds(e.SessionStarted, text, text, st.builds(Agent, text, text)),
     st.builds(e.SessionNamed, text),
-    st.builds(e.InputQueued, names, text, st.sampled_from(["steer", "queue"])),
+    st.just(e.SessionReopened()),
+    st.builds(
+        e.InputQueued,
+        names,
+        text,
+        st.sampled_from(["steer", "queue"]),
+        st.none() | st.builds(Limits, st.integers(1, 9)),
+    ),
     st.builds(e.InputDelivered, names),
     st.builds(e.InputWithdrawn, names),
     st.builds(e.TurnStarted, st.builds(Limits, st.integers(1, 9))),

@@ -121,6 +121,7 @@ STORY: list[e.Event | Command] = [
     e.TurnFinished("cancelled"),
     e.TurnStarted(),
     e.InputDelivered("i3"),
+    e.SessionReopened(),
     e.StepStarted(1),
     e.StepFinished(AssistantMessage("Done: the documentation says 2 now."), Usage(2100, 2050, 12)),
     e.TurnFinished("done"),

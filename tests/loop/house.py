@@ -183,6 +183,8 @@ class House:
         log = await Log.open(self.store, self.clock, "s", self.told.append)
         if not log.session.session_id:
             await log.commit("s", lambda _: (e.SessionStarted("s", "/w", AGENT),))
+        else:
+            await log.reopen()
         return log
 
     def performer(self) -> Performer:

@@ -168,8 +168,7 @@ def test_names_ids_and_the_list():
         assert [s.session_id async for s in sessions.summaries("/b")] == ["s-2"]
         assert await sessions.latest("/b") == "s-2"
         assert await sessions.find("parser") == "s-1"
-        assert await sessions.find("-2") == "s-2"
-        for name in ("s-", "nobody"):
+        for name in ("s-", "", "-2", "nobody"):
             with pytest.raises(SessionNotFound):
                 await sessions.find(name)
         with pytest.raises(SessionNotFound):
@@ -187,13 +186,14 @@ def test_an_import_never_overwrites_and_never_brings_its_own_path():
         actor, _ = await worked(sessions)
         await actor.aclose()
         entries = await sessions.entries("s-1")
-        copy = await sessions.receive(entries)
+        copy = await sessions.receive(entries, "/here")
         assert copy != "s-1"
         assert (await sessions.load(copy)).messages == actor.session.messages
+        assert (await sessions.load(copy)).workspace == "/here"
         evil = Entry(1, 1, entries[0].body.replace(b'"s-1"', b'"../../evil"'))
-        assert (await sessions.receive([evil, *entries[1:]])).startswith("s-")
+        assert (await sessions.receive([evil, *entries[1:]], "/here")).startswith("s-")
         with pytest.raises(HobError, match="session_started"):
-            await sessions.receive([Entry(1, 1, b'{"kind":"cancel_requested"}')])
+            await sessions.receive([Entry(1, 1, b'{"kind":"cancel_requested"}')], "/here")
 
     asyncio.run(main())
 

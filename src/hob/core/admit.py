@@ -24,15 +24,14 @@ def admit(s: Session, command: Command) -> tuple[e.Event, ...]:
                     f"Input {input_id!r} is not waiting: it was delivered or never sent."
                 )
             return (e.InputWithdrawn(input_id),)
-        case Decide(call_id, allowed, reason):
+        case Decide(call_id, allowed, reason, code):
             if s.cancelling or not any(
                 c.call.call_id == call_id and c.status == "asked" for c in s.calls
             ):
                 raise CommandRefused(f"No question is open for call {call_id!r}.")
             verdict = "allow" if allowed else "deny"
-            decision = Decision(
-                verdict, "person", reason or ("" if allowed else "The person said no.")
-            )
+            words = reason or ("" if allowed else "The person said no.")
+            decision = Decision(verdict, "person", words, code)
             return (e.PermissionDecided(call_id, decision, "person"),)
         case Cancel():
             return () if s.phase == "idle" or s.cancelling else (e.CancelRequested(),)

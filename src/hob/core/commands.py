@@ -12,7 +12,7 @@ class Prompt(Struct, frozen=True, tag_field="kind", tag="prompt"):
     input_id: str
     text: str
     delivery: Delivery = "steer"
-    limits: Limits = Limits()
+    limits: Limits | None = None
 
 
 class Withdraw(Struct, frozen=True, tag_field="kind", tag="withdraw"):
@@ -22,11 +22,12 @@ class Withdraw(Struct, frozen=True, tag_field="kind", tag="withdraw"):
 
 
 class Decide(Struct, frozen=True, tag_field="kind", tag="decide"):
-    """Answer an open question. `reason` is told to the model when it is a no."""
+    """Answer an open question. `reason` is told to the model when it is a no, `code` as in `Decision`."""
 
     call_id: str
     allowed: bool
     reason: str = ""
+    code: str = ""
 
 
 class Cancel(Struct, frozen=True, tag_field="kind", tag="cancel"):

@@ -1,7 +1,7 @@
 """Facts. An event is written once, never changed, and all of them together are the session.
 
     Event
-    ├── session   SessionStarted SessionNamed
+    ├── session   SessionStarted SessionNamed SessionReopened
     ├── input     InputQueued InputDelivered InputWithdrawn
     ├── turn      TurnStarted Nudged CancelRequested TurnFinished
     ├── step      StepStarted StepFinished StepFailed
@@ -17,7 +17,7 @@ from msgspec import Struct
 from hob.core.agent import Agent, Limits
 from hob.core.errors import ErrorKind
 from hob.core.messages import AssistantMessage, Timings, ToolResult, Usage
-from hob.core.permission import Decider, Decision, Replay
+from hob.core.permission import Access, Decider, Decision, Replay
 
 Delivery = Literal["steer", "queue"]
 Outcome = Literal[
@@ -49,13 +49,20 @@ class SessionNamed(Struct, frozen=True, tag_field="kind", tag="session_named"):
     name: str
 
 
+class SessionReopened(Struct, frozen=True, tag_field="kind", tag="session_reopened"):
+    """A process took up a turn that another one left unfinished. What was allowed then is judged again now."""
+
+
 class InputQueued(Struct, frozen=True, tag_field="kind", tag="input_queued"):
-    """Words arrived: `steer` lands at the next step boundary, `queue` waits for rest."""
+    """Words arrived: `steer` lands at the next step boundary, `queue` waits for rest.
+
+    With limits of their own they begin a new budget; without, those of the turn go on.
+    """
 
     input_id: str
     text: str
     delivery: Delivery = "steer"
-    limits: Limits = Limits()
+    limits: Limits | None = None
 
 
 class InputDelivered(Struct, frozen=True, tag_field="kind", tag="input_delivered"):
@@ -123,19 +130,23 @@ class StepFailed(Struct, frozen=True, tag_field="kind", tag="step_failed"):
 
 
 class PermissionAsked(Struct, frozen=True, tag_field="kind", tag="permission_asked"):
-    """A call waits for a person."""
+    """A call waits for a person. `access` and `replay` are what the tool of this process says of itself."""
 
     call_id: str
     rule: str
     reason: str = ""
+    access: Access = "execute"
+    replay: Replay = "never"
 
 
 class PermissionDecided(Struct, frozen=True, tag_field="kind", tag="permission_decided"):
-    """The verdict on a call."""
+    """The verdict on a call. `access` and `replay` as above; a person's answer leaves them as they were."""
 
     call_id: str
     decision: Decision
     by: Decider = "rule"
+    access: Access = "execute"
+    replay: Replay = "never"
 
 
 class ToolStarted(Struct, frozen=True, tag_field="kind", tag="tool_started"):
@@ -155,6 +166,7 @@ class ToolFinished(Struct, frozen=True, tag_field="kind", tag="tool_finished"):
 Event = (
     SessionStarted
     | SessionNamed
+    | SessionReopened
     | InputQueued
     | InputDelivered
     | InputWithdrawn

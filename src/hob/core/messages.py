@@ -1,5 +1,6 @@
 """What a model reads and writes. Text that a model wrote is kept byte for byte."""
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -65,6 +66,23 @@ class ToolMessage(Struct, frozen=True, tag_field="role", tag="tool"):
 
 
 Message = UserMessage | AssistantMessage | ToolMessage
+
+
+def is_conversation(messages: Iterable[Message]) -> bool:
+    """Tell whether every call is answered, in order, before anybody else speaks: what strict servers demand.
+
+    Calls of the last message may still be open.
+    """
+    waiting: list[str] = []
+    for message in messages:
+        if isinstance(message, ToolMessage):
+            if not waiting or waiting.pop(0) != message.call_id:
+                return False
+        elif waiting:
+            return False
+        elif isinstance(message, AssistantMessage):
+            waiting = [call.call_id for call in message.calls]
+    return True
 
 
 class Usage(Struct, frozen=True):

@@ -1,9 +1,9 @@
 """The next move, as a pure function of the session."""
 
 from hob.core import events as e
-from hob.core.agent import ToolSpec
+from hob.core.agent import Limits
 from hob.core.effects import CallModel, Effect, Judge, Record, Rest, RunTools, Wait
-from hob.core.messages import AssistantMessage, ToolCall, ToolResult
+from hob.core.messages import AssistantMessage, ToolResult
 from hob.core.request import Request
 from hob.core.session import OpenCall, Session
 
@@ -11,6 +11,7 @@ MAX_STARTS = 3  # a safe call that took the process down this often is not begun
 MAX_BLOCKED = 3
 MAX_CUTS = 3
 MAX_UNACKNOWLEDGED = 3
+MAX_DELAY_S = 120.0
 
 CANCELLED = ToolResult("Cancelled by the person before it finished.", is_error=True)
 INTERRUPTED = ToolResult(
@@ -23,7 +24,12 @@ def next_effect(s: Session) -> Effect:
     """Decide what happens next. Called only between effects, so `stepping` and `running` mean a crash."""
     if s.phase == "idle":
         return (
-            Record((e.TurnStarted(s.queue[0].limits), e.InputDelivered(s.queue[0].input_id)))
+            Record(
+                (
+                    e.TurnStarted(s.queue[0].limits or Limits()),
+                    e.InputDelivered(s.queue[0].input_id),
+                )
+            )
             if s.queue
             else Rest()
         )
@@ -115,7 +121,7 @@ def _call_model(s: Session) -> CallModel:
         s.totals.steps + 1,
         attempt,
         limits.max_attempts,
-        s.delay_s,
+        min(s.delay_s, MAX_DELAY_S),
     )
 
 
@@ -127,8 +133,8 @@ def _next_for_calls(s: Session) -> Effect:
     batch = _batch(s)
     if not batch:
         return Wait()
-    starts = tuple(e.ToolStarted(call.call_id, _spec(s, call).replay) for call in batch)
-    return RunTools(starts, batch, _time_left_s(s))
+    starts = tuple(e.ToolStarted(c.call.call_id, c.replay) for c in batch)
+    return RunTools(starts, tuple(c.call for c in batch), _time_left_s(s))
 
 
 def _settle_first(s: Session) -> tuple[e.Event, ...]:
@@ -153,33 +159,30 @@ def _result_without_running(s: Session, index: int, c: OpenCall) -> ToolResult |
                 f"Not run: at most {limits.max_calls_per_step} call(s) a step. Call it again next.",
                 is_error=True,
             )
+    if c.status in ("proposed", "asked", "allowed") and _time_left_s(s) == 0.0:
+        return ToolResult("Not run: the time of the turn is up.", is_error=True)
     if c.status == "denied":
         reason = c.decision.reason if c.decision else ""
         return ToolResult(f"Denied. {reason}".rstrip(), is_error=True)
-    if c.status == "running" and (c.replay == "never" or c.starts >= MAX_STARTS):
+    if c.status == "running" and c.replay == "never":
+        return INTERRUPTED
+    if c.status in ("running", "allowed") and c.starts >= MAX_STARTS:
         return INTERRUPTED
     return None
 
 
-def _batch(s: Session) -> tuple[ToolCall, ...]:
+def _batch(s: Session) -> tuple[OpenCall, ...]:
     """Return the calls to run now: reads at the front side by side, anything else alone and in order."""
-    batch: list[ToolCall] = []
+    batch: list[OpenCall] = []
     for c in s.calls:
         if c.status == "done":
             continue
         if c.status == "asked":
             break  # what stands behind an open question waits for it: order is part of the meaning
-        if _spec(s, c.call).access not in ("none", "read"):
-            return tuple(batch) or (c.call,)
-        batch.append(c.call)
+        if c.access not in ("none", "read"):
+            return tuple(batch) or (c,)
+        batch.append(c)
     return tuple(batch)
-
-
-_UNKNOWN = ToolSpec("", "", "{}", access="execute", replay="never")
-
-
-def _spec(s: Session, call: ToolCall) -> ToolSpec:
-    return next((t for t in s.agent.tools if t.name == call.name), _UNKNOWN)
 
 
 def _elapsed_s(s: Session) -> float:

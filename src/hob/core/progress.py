@@ -15,13 +15,16 @@ class Progress(Struct, frozen=True):
     trail: tuple[str, ...] = ()
     seen: frozenset[str] = frozenset()
     stale: int = 0
+    fresh: int = 0  # steps in a row that did
 
     def after(self, step: Iterable[tuple[str, str, str]]) -> "Progress":
         """Return the trail after a step of `(tool, argument text, result text)` triples."""
         parts = [_digest(*triple) for triple in step]
         fresh = not self.seen.issuperset(parts)
         trail = (*self.trail, "".join(parts))[-2 * REPEATS :]
-        return Progress(trail, self.seen.union(parts), 0 if fresh else self.stale + 1)
+        if fresh:
+            return Progress(trail, self.seen.union(parts), 0, self.fresh + 1)
+        return Progress(trail, self.seen, self.stale + 1)
 
     def circle(self, stuck_after: int) -> str:
         """Return in words how the work goes in circles, or an empty string."""
@@ -37,8 +40,12 @@ class Progress(Struct, frozen=True):
 
 
 def names_cause(text: str, failure: str) -> bool:
-    """Tell whether words say something about a failure: they share a word of four letters or more with it."""
-    return not _words(text).isdisjoint(_words(failure))
+    """Tell whether words say something about a failure: they share a word of four letters or more with it.
+
+    `failure` is the command and what came of it. If that has no words, any sentence will do.
+    """
+    known = _words(failure)
+    return bool(text.strip()) and (not known or not _words(text).isdisjoint(known))
 
 
 def _words(text: str) -> set[str]:
@@ -47,7 +54,21 @@ def _words(text: str) -> set[str]:
 
 # Words of every failure report: to repeat them names no cause.
 _EMPTY_WORDS = frozenset(
-    {"error", "errors", "exit", "code", "stderr", "stdout", "lines", "with", "command", "failed"}
+    {
+        "error",
+        "errors",
+        "exit",
+        "code",
+        "stderr",
+        "stdout",
+        "lines",
+        "with",
+        "command",
+        "failed",
+        "output",
+        "true",
+        "false",
+    }
 )
 
 

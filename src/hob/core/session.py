@@ -20,8 +20,11 @@ from hob.core.messages import (
     Usage,
     UserMessage,
 )
-from hob.core.permission import APPROVAL_REQUIRED, Decision, Replay
+from hob.core.permission import APPROVAL_REQUIRED, Access, Decision, Replay
 from hob.core.progress import Progress, names_cause
+
+WAITING_MS = 3000  # a call that took this long and brought nothing new was polling, not circling
+FORGIVEN_AFTER = 5  # steps in a row with something new make an earlier hint forgotten
 
 CallStatus = Literal["proposed", "asked", "allowed", "denied", "running", "done"]
 Phase = Literal["idle", "ready", "stepping", "tools", "answered", "failed"]
@@ -32,8 +35,10 @@ class OpenCall(Struct, frozen=True):
 
     call: ToolCall
     status: CallStatus = "proposed"
+    access: Access = "execute"
     replay: Replay = "never"
     starts: int = 0
+    started_at: int = 0
     decision: Decision | None = None
     result: ToolResult | None = None
 
@@ -46,13 +51,16 @@ class Totals(Struct, frozen=True):
     cached_tokens: int = 0
     completion_tokens: int = 0
 
-    def plus(self, usage: Usage) -> "Totals":
-        """Return the sums after one more step."""
+    def plus(self, usage: Usage, message: AssistantMessage) -> "Totals":
+        """Return the sums after one more step. What a server does not report is estimated for the limits."""
+        completion = usage.completion_tokens
+        if completion is None:
+            completion = _estimate(message)
         return Totals(
             self.steps + 1,
             self.prompt_tokens + (usage.prompt_tokens or 0),
             self.cached_tokens + (usage.cached_tokens or 0),
-            self.completion_tokens + (usage.completion_tokens or 0),
+            self.completion_tokens + completion,
         )
 
 
@@ -78,6 +86,7 @@ class Session(Struct, frozen=True):
     nudges: int = 0  # hints against going in circles, in this turn
     cuts: int = 0  # answers cut by the output limit, in a row
     blocked: int = 0  # denials for want of a person, in this turn
+    denied: int = 0  # denials by anything but a person, in this turn
     progress: Progress = Progress()
     failure: str = ""  # the failed command that the model has not named a cause for
     unacknowledged: int = 0  # replies in a row that did not
@@ -90,12 +99,15 @@ class Session(Struct, frozen=True):
 
 def reduce(s: Session, recorded: e.Recorded) -> Session:
     """Return the session after one more event. Raises nothing: every stored log folds."""
+    before = s
     s = replace(s, seq=recorded.seq, at=recorded.at)
     match recorded.event:
         case e.SessionStarted(session_id, workspace, agent):
             return replace(s, session_id=session_id, workspace=workspace, agent=agent)
         case e.SessionNamed(name):
             return replace(s, name=name)
+        case e.SessionReopened():
+            return _reopen(before, s)
         case e.InputQueued() as item:
             return replace(s, queue=(*s.queue, item))
         case e.InputDelivered(input_id):
@@ -131,17 +143,18 @@ def reduce(s: Session, recorded: e.Recorded) -> Session:
             return _finish_step(s, step)
         case e.StepFailed() as failed:
             return _fail_step(s, failed)
-        case e.PermissionAsked(call_id, rule, reason):
-            return _with_call(s, call_id, status="asked", decision=Decision("ask", rule, reason))
-        case e.PermissionDecided(call_id, decision):
-            status = "allowed" if decision.verdict == "allow" else "denied"
-            blocked = s.blocked + (decision.code == APPROVAL_REQUIRED)
+        case e.PermissionAsked(call_id, rule, reason, access, replay_class):
+            asked = Decision("ask", rule, reason)
             return _with_call(
-                replace(s, blocked=blocked), call_id, status=status, decision=decision
+                s, call_id, status="asked", decision=asked, access=access, replay=replay_class
             )
+        case e.PermissionDecided() as verdict:
+            return _decide(s, verdict)
         case e.ToolStarted(call_id, replay_class):
             starts = next((c.starts for c in s.calls if c.call.call_id == call_id), 0) + 1
-            return _with_call(s, call_id, status="running", replay=replay_class, starts=starts)
+            return _with_call(
+                s, call_id, status="running", replay=replay_class, starts=starts, started_at=s.at
+            )
         case e.ToolFinished(call_id, result):
             return _settle(_with_call(s, call_id, status="done", result=result))
         case _:
@@ -158,12 +171,49 @@ def _deliver(s: Session, input_id: str) -> Session:
     if item is None:
         return s
     # New words change the direction: what looked like a circle before them is none now.
-    return replace(
+    s = replace(
         s,
         queue=tuple(q for q in s.queue if q.input_id != input_id),
         phase="ready",
         messages=(*s.messages, UserMessage(item.text)),
         progress=Progress(),
+    )
+    if item.limits is None:
+        return s
+    return replace(s, limits=item.limits, turn=Totals(), turn_started_at=s.at)
+
+
+def _reopen(before: Session, s: Session) -> Session:
+    """Put open calls back to where the guard of this process judges them, and stop the clock meanwhile."""
+    calls = tuple(
+        replace(c, status="proposed", decision=None) if _may_run(c) else c for c in before.calls
+    )
+    return replace(s, calls=calls, turn_started_at=s.at - (before.at - before.turn_started_at))
+
+
+def _may_run(c: OpenCall) -> bool:
+    """Tell whether a call could still be run: it was never begun, or may be begun again."""
+    return c.status in ("asked", "allowed") or (c.status == "running" and c.replay == "safe")
+
+
+def _decide(s: Session, verdict: e.PermissionDecided) -> Session:
+    decision = verdict.decision
+    denied = decision.verdict != "allow" and verdict.by != "person"
+    s = replace(
+        s,
+        blocked=s.blocked + (decision.code == APPROVAL_REQUIRED),
+        denied=s.denied + (denied or decision.code == APPROVAL_REQUIRED),
+    )
+    status = "allowed" if decision.verdict == "allow" else "denied"
+    if verdict.by == "person":
+        return _with_call(s, verdict.call_id, status=status, decision=decision)
+    return _with_call(
+        s,
+        verdict.call_id,
+        status=status,
+        decision=decision,
+        access=verdict.access,
+        replay=verdict.replay,
     )
 
 
@@ -179,6 +229,8 @@ def _begin_turn(s: Session, limits: Limits) -> Session:
         nudges=0,
         cuts=0,
         blocked=0,
+        denied=0,
+        cancelling=False,
         failure="",
         unacknowledged=0,
         error="",
@@ -196,8 +248,8 @@ def _finish_step(s: Session, step: e.StepFinished) -> Session:
         phase="tools" if message.calls else "answered",
         attempt=0,
         delay_s=0.0,
-        turn=s.turn.plus(step.usage),
-        totals=s.totals.plus(step.usage),
+        turn=s.turn.plus(step.usage, message),
+        totals=s.totals.plus(step.usage, message),
         cuts=s.cuts + 1 if message.stop == "length" else 0,
         failure="" if named else s.failure,
         unacknowledged=0 if named or not s.failure else s.unacknowledged + 1,
@@ -246,7 +298,8 @@ def _settle(s: Session) -> Session:
             )
         )
         if c.result.is_error and _is_failed_command(c.result.details):
-            failure, unacknowledged = c.result.content, 0
+            failure, unacknowledged = f"{c.call.arguments}\n{c.result.content}", 0
+    progress = _progress(s)
     return replace(
         s,
         phase="ready",
@@ -254,7 +307,20 @@ def _settle(s: Session) -> Session:
         failure=failure,
         unacknowledged=unacknowledged,
         messages=(*s.messages, *results),
-        progress=s.progress.after(
-            [(c.call.name, c.call.arguments, c.result.content) for c in s.calls if c.result]
-        ),
+        progress=progress,
+        nudges=0 if progress.fresh >= FORGIVEN_AFTER else s.nudges,
     )
+
+
+def _progress(s: Session) -> Progress:
+    """Return the trail after this step. A call that took its time was waiting for something: no circle."""
+    if any(c.started_at and s.at - c.started_at >= WAITING_MS for c in s.calls):
+        return Progress(seen=s.progress.seen)
+    return s.progress.after(
+        [(c.call.name, c.call.arguments, c.result.content) for c in s.calls if c.result]
+    )
+
+
+def _estimate(message: AssistantMessage) -> int:
+    written = len(message.text) + len(message.reasoning)
+    return max(1, (written + sum(len(call.arguments) for call in message.calls)) // 4)

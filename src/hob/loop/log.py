@@ -7,7 +7,7 @@ from hob.core import events as e
 from hob.core.codec import open_entry, seal
 from hob.core.deltas import Delta
 from hob.core.effects import Effect, Record
-from hob.core.errors import InvariantBroken
+from hob.core.errors import HobError, InvariantBroken
 from hob.core.ports import Clock, Entry, Store
 from hob.core.session import Session, fold, reduce
 
@@ -31,11 +31,16 @@ class Log:
 
     @classmethod
     async def open(cls, store: Store, clock: Clock, session_id: str, tell: Tell) -> "Log":
-        """Return the log of a stored session. The sequence must be whole; raises `InvariantBroken`."""
-        entries = await store.read(session_id)
-        if [entry.seq for entry in entries] != list(range(1, len(entries) + 1)):
-            raise InvariantBroken(f"The log of session {session_id!r} has a gap.")
+        """Return the log of a session, stored or new. Raises `HobError` if it is not whole."""
+        entries = whole(session_id, await store.read(session_id))
         return cls(store, clock, fold(map(open_entry, entries)), tell)
+
+    async def reopen(self) -> None:
+        """Say that this process takes up what another one left unfinished, if it did."""
+        await self.commit(
+            self.session.session_id,
+            lambda s: () if s.phase == "idle" else (e.SessionReopened(),),
+        )
 
     async def commit(self, session_id: str, decide: Decide) -> Sequence[e.Recorded]:
         """Write what `decide` makes of the session as it is now, and return it as recorded."""
@@ -104,6 +109,17 @@ def _ahead(session: Session, events: Sequence[e.Event], now: int) -> Session:
     for event in events:
         session = reduce(session, e.Recorded(session.seq + 1, now, event))
     return session
+
+
+def whole(session_id: str, entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Return the entries of one log if none is missing, else raise `HobError`."""
+    for place, entry in enumerate(entries, 1):
+        if entry.seq != place:
+            raise HobError(
+                f"The log of session {session_id!r} has no event {place}: go on from before the gap"
+                f" with `hob sessions fork {session_id} --at {place - 1}`."
+            )
+    return entries
 
 
 async def _outlast(write: "asyncio.Future[None]") -> bool:

@@ -78,6 +78,7 @@ class Performer:
         return [await self._judge(call) for call in calls]
 
     async def _judge(self, call: ToolCall) -> e.Event:
+        spec = self._toolbox.spec(call.name)
         try:
             action = self._toolbox.check(call)
             if isinstance(action, ToolResult):
@@ -90,8 +91,10 @@ class Performer:
         except asyncio.CancelledError:
             decision = Decision("deny", "cancelled", "Cancelled before it was decided.")
         if decision.verdict == "ask":
-            return e.PermissionAsked(call.call_id, decision.rule, decision.reason)
-        return e.PermissionDecided(call.call_id, decision)
+            return e.PermissionAsked(
+                call.call_id, decision.rule, decision.reason, spec.access, spec.replay
+            )
+        return e.PermissionDecided(call.call_id, decision, "rule", spec.access, spec.replay)
 
     async def use(self, call: ToolCall, tell: Tell) -> e.ToolFinished:
         """Run one call to its end. Whatever happens, there is a result."""

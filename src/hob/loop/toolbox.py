@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
+from hob.core.agent import ToolSpec
 from hob.core.messages import Details, ToolCall, ToolResult
 from hob.core.permission import Action
 from hob.core.ports import Blobs, Report, Tool
@@ -23,6 +24,11 @@ class Toolbox:
         self._tools = {tool.spec.name: tool for tool in tools}
         self._schemas: dict[str, dict[str, Any]] = {}
         self._blobs = blobs
+
+    def spec(self, name: str) -> ToolSpec:
+        """Return what a tool of this process says of itself; an unknown one may do anything, once."""
+        tool = self._tools.get(name)
+        return tool.spec if tool else ToolSpec(name, "", "{}")
 
     def check(self, call: ToolCall) -> Action | ToolResult:
         """Return what would be done, or the error that the model gets instead."""
@@ -54,6 +60,13 @@ class Toolbox:
             return _error(f"{call.name} failed: {type(error).__name__}: {error}")
         return self._bound(result)
 
+    def _keep(self, text: str) -> str:
+        """Keep the whole of a long text; a store that is full or broken must not cost the result."""
+        try:
+            return self._blobs.put(text.encode("utf-8", "replace"))
+        except OSError as error:
+            return f"not kept: {error}"
+
     def _schema(self, tool: Tool) -> dict[str, Any]:
         name = tool.spec.name
         if name not in self._schemas:
@@ -66,9 +79,7 @@ class Toolbox:
         long = {name: text for name, text in whole.items() if len(text) > MAX_CONTENT}
         if not long:
             return result
-        kept = {
-            name: self._blobs.put(text.encode("utf-8", "replace")) for name, text in long.items()
-        }
+        kept = {name: self._keep(text) for name, text in long.items()}
         cut = {
             name: _cut(text, MAX_CONTENT) if name in long else text for name, text in whole.items()
         }
@@ -84,13 +95,23 @@ class Toolbox:
         )
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a name that stands twice: what a person is shown must be what is run."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a parameter stands in it twice")
+    return found
+
+
 def _parse(call: ToolCall) -> dict[str, Any] | ToolResult:
     """Return the argument object. Text that holds a JSON string of an object (encoded twice) is opened once more."""
     text = call.arguments.strip() or "{}"
     try:
-        value: Any = json.loads(text)
+        value: Any = json.loads(text, object_pairs_hook=_once)
         if isinstance(value, str):
-            value = json.loads(value)
+            value = json.loads(value, object_pairs_hook=_once)
+    except RecursionError:
+        return _error(f"{call.name}: the arguments are nested too deeply. Send one JSON object.")
     except ValueError as error:
         return _error(
             f"{call.name}: the arguments are not valid JSON ({error}). Send one JSON object."

@@ -10,10 +10,10 @@ from hob.core import events as e
 from hob.core.agent import Agent
 from hob.core.codec import open_entry, seal
 from hob.core.errors import CommandRefused, HobError, SessionNotFound
-from hob.core.messages import UserMessage
+from hob.core.messages import UserMessage, is_conversation
 from hob.core.ports import Clock, Entry, Ids, Shelf, Store
 from hob.core.session import Session, fold
-from hob.loop.log import Log
+from hob.loop.log import Log, whole
 from hob.loop.perform import Performer
 from hob.sessions.actor import Actor
 from hob.sessions.feed import Feed
@@ -21,6 +21,7 @@ from hob.sessions.feed import Feed
 Equip = Callable[[Session], Performer]
 
 TITLE_LENGTH = 72
+MIN_NAME = 4
 _ID = re.compile(r"[a-z0-9-]{1,64}")
 
 
@@ -59,6 +60,10 @@ class Sessions:
             log = await Log.open(self._store, self._clock, session_id, feed.tell)
             if started:
                 await log.commit(session_id, lambda _: (started,))
+            elif log.session.session_id != session_id:
+                raise SessionNotFound(f"Session {session_id!r} has no events: it was removed.")
+            else:
+                await log.reopen()
             return Actor(log, feed, self._equip(log.session), claim)
         except BaseException:
             claim.release()
@@ -69,13 +74,10 @@ class Sessions:
         shelves = await self._store.shelves()
         if any(shelf.session_id == name for shelf in shelves):
             return name
-        hits = [
-            s.session_id
-            for s in shelves
-            if s.session_id.startswith(name) or s.session_id.endswith(name)
-        ]
-        if not hits:
-            hits = [s.session_id for s in shelves if (await self.load(s.session_id)).name == name]
+        ids = [shelf.session_id for shelf in shelves] if len(name) >= MIN_NAME else []
+        hits = [one for one in ids if one.startswith(name) or one.endswith(name)]
+        if not hits and name:
+            hits = [s.session_id async for s in self.summaries() if s.title == name]
         if len(hits) > 1:
             raise SessionNotFound(
                 f"{name!r} fits {len(hits)} sessions: {', '.join(hits[:5])}. Give more of the id."
@@ -85,12 +87,12 @@ class Sessions:
         return hits[0]
 
     async def load(self, session_id: str) -> Session:
-        """Return a session as it is stored, without opening it for work."""
-        return fold(map(open_entry, await self._store.read(session_id)))
+        """Return a session as it is stored, without opening it for work. Raises `HobError`."""
+        return fold(map(open_entry, whole(session_id, await self._store.read(session_id))))
 
     async def recorded(self, session_id: str) -> Sequence[e.Recorded]:
         """Return all events of a session. Raises `SessionNotFound`."""
-        return [open_entry(entry) for entry in await self.entries(session_id)]
+        return [open_entry(entry) for entry in whole(session_id, await self.entries(session_id))]
 
     async def entries(self, session_id: str) -> Sequence[Entry]:
         """Return the stored bytes of a session, for export. Raises `SessionNotFound`."""
@@ -140,12 +142,19 @@ class Sessions:
         await self._store.append(child, _with_head(entries[:place], head), True)
         return child
 
-    async def receive(self, entries: Sequence[Entry]) -> str:
-        """Store an imported log, under a new id if its own is taken, and return the id."""
+    async def receive(self, entries: Sequence[Entry], workspace: str) -> str:
+        """Store an imported log as one of this workspace, under a new id if its own is taken; return the id.
+
+        The file does not choose where it works. Raises `HobError` for a log that is no conversation.
+        """
         first = open_entry(entries[0]).event
         if not isinstance(first, e.SessionStarted):
             raise HobError("The file does not begin with a session_started event.")
-        fold(map(open_entry, entries))
+        if not is_conversation(fold(map(open_entry, entries)).messages):
+            raise HobError(
+                "The events in the file do not make a conversation: calls lack their results."
+            )
+        first = replace(first, workspace=workspace)
         taken = {shelf.session_id for shelf in await self._store.shelves()}
         # An id becomes a file name (the lock): one that we did not make is never trusted.
         if first.session_id in taken or not _ID.fullmatch(first.session_id):
@@ -158,6 +167,8 @@ class Sessions:
         claim = self._store.claim(session_id)
         try:
             log = await Log.open(self._store, self._clock, session_id, lambda _: None)
+            if log.session.session_id != session_id:
+                raise SessionNotFound(f"There is no session {session_id!r}.")
             await log.commit(session_id, lambda _: (e.SessionNamed(name),))
         finally:
             claim.release()

@@ -8,6 +8,8 @@ from hob.core.codec import from_line, to_line
 from hob.core.errors import HobError
 from hob.core.ports import Entry
 
+MAX_AT = 253_402_300_799_999  # the last millisecond of the year 9999, the last that Python can show
+
 
 def export_lines(entries: Iterable[Entry]) -> Iterator[bytes]:
     """Yield one JSON line an event, with its newline."""
@@ -23,8 +25,10 @@ def import_lines(lines: Iterable[bytes]) -> list[Entry]:
             continue
         try:
             entry = from_line(line)
-        except DecodeError as error:
+        except (DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise HobError(f"Line {number} is not an event ({error}).") from None
+        if not 0 <= entry.at <= MAX_AT:
+            raise HobError(f"Line {number} has the time {entry.at}, which is none.")
         if entry.seq != len(entries) + 1:
             raise HobError(f"Line {number} has seq {entry.seq}, expected {len(entries) + 1}.")
         entries.append(entry)
