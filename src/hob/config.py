@@ -104,7 +104,7 @@ def _convert(name: str, text: str, origin: str) -> object:
             number = _NUMBERS[name](text)
         except ValueError:
             number = 0
-        if number <= 0:
+        if not 0 < number < float("inf"):
             raise ConfigError(f"{origin} is {text!r}: give a number above zero.")
         return number
     if name in ("one_action", "acknowledge_failures"):

@@ -5,9 +5,10 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
-from hob.cli.arguments import parser
+from hob.cli.arguments import conflict, parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,12 +29,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.command is None and options.prompt is None:
         arguments.print_help()
         return USAGE
+    if problem := conflict(options):
+        arguments.error(problem)
     try:
         return _carry_out(options)
     except BrokenPipeError:
-        # The reader of our output has gone (`hob sessions list | head`): nothing is wrong.
-        sys.stderr.close()
-        return 0
+        # The reader of our output has gone. For a list (`hob sessions list | head`) nothing is wrong.
+        if options.command in ("sessions", "tools"):
+            return 0
+        print("hob: nobody reads the output any more, so the run was stopped.", file=sys.stderr)
+        return ERROR
     except KeyboardInterrupt:
         return 130
     except Exception as error:
@@ -96,7 +101,7 @@ async def _run(options: Namespace) -> int:
     text = " ".join(word for word in words if word)
     if options.command != "demo":
         text = with_standard_input(text)
-    interactive = output_format == "text" and sys.stdin.isatty() and sys.stderr.isatty()
+    interactive = output_format == "text" and _somebody_is_there()
     found = await discover(_wishes(config))
     if output_format == "text":
         print(found.why, file=sys.stderr)
@@ -116,19 +121,31 @@ async def _run(options: Namespace) -> int:
             latest=options.continue_last,
             fork=options.fork_session,
             interactive=interactive,
+            elsewhere=options.workspace is not None,
+            kept=not options.no_session,
         )
         return await run_task(task, house.sessions, house.agent, config.environment)
+
+
+def _somebody_is_there() -> bool:
+    """Tell whether a person can be asked: a terminal, and we are not a background job on it."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except OSError:  # a terminal without job control stops nobody who reads from it
+        return True
 
 
 def _wishes(config: "Config") -> "Wishes":
     from hob.models.discovery import Wishes
 
-    from_variable = config.origins.get("base_url") == "HOB_BASE_URL"
+    flag = config.origins.get("base_url") == "--base-url"
     return Wishes(
-        base_url="" if from_variable else config.base_url,
-        hob_base_url=config.base_url if from_variable else "",
+        base_url=config.base_url if flag else "",
+        hob_base_url=config.environment.get("HOB_BASE_URL", ""),
         model=config.model,
-        api_key=config.api_key,
+        hob_api_key=config.api_key,
         openai_base_url=config.openai_base_url,
         openai_api_key=config.openai_api_key,
     )
@@ -186,6 +203,14 @@ def run() -> None:
 
     The interpreter's own clean-up would cost a fifth of a short run (25 ms of CPU) and changes nothing.
     """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(
+                errors="replace"
+            )  # a terminal that cannot show a sign must not end a run
     code = main()
     with suppress(OSError, ValueError):  # a reader that has gone
         sys.stdout.flush()

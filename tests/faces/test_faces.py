@@ -167,7 +167,7 @@ def test_json_is_one_object():
     ("session", "code"),
     [
         (Session(outcome="done"), 0),
-        (Session(outcome="done", blocked=1), 11),
+        (Session(outcome="done", denied=1), 11),
         (Session(outcome="blocked", blocked=3), 11),
         (Session(outcome="unreached"), 10),
         (Session(outcome="stuck"), 12),

@@ -1,5 +1,6 @@
 """`hob run` as scripts and people use it, against a real model server process on loopback."""
 
+import fcntl
 import json
 import os
 import pty
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from itertools import pairwise
 
@@ -121,6 +123,12 @@ def test_modes(shell, mode, read, write):
     assert (shell.workspace / "new").exists() == write
 
 
+def test_locked_is_not_a_success(shell):
+    with serve([bash("touch x"), Turn(text="All done.")]) as server:
+        code, result = shell.result(server.base_url, "go", "--permission-mode", "locked")
+    assert (code, result["outcome"]) == (11, "done")
+
+
 def test_limits_have_exit_codes(shell):
     with serve(lambda n: bash(f"echo {n}")) as server:
         code, result = shell.result(server.base_url, "go", "--yolo", "--max-steps", "3")
@@ -177,6 +185,11 @@ def test_a_server_that_is_not_there(shell):
         (["run", "--permission-mode", "wild", "x"], 52, "'wild'"),
         (["run", "-C", "/nowhere", "x"], 42, "'/nowhere'"),
         (["run", "--continue", "--model", "offline", "x"], 42, "no session"),
+        (["run", "--resume", "", "x"], 2, "--resume needs"),
+        (["run", "--fork-session", "x"], 2, "--fork-session goes with"),
+        (["run", "--yolo", "--permission-mode", "locked", "x"], 2, "give one of them"),
+        (["run", "--max-wall-time", "nan", "x"], 2, "not a number above zero"),
+        (["sessions", "rm", ""], 42, "''"),
         (["run", "--resume", "zzz", "--model", "offline", "x"], 42, "'zzz'"),
         (["sessions", "show", "zzz"], 42, "'zzz'"),
         (["sessions", "import", "/nowhere"], 1, "/nowhere"),
@@ -189,6 +202,97 @@ def test_bad_input_gets_one_sentence_and_a_code(shell, arguments, code, words):
     assert done.returncode == code, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_slow_pipe_is_read_when_asked_for_and_never_dropped_in_silence(shell):
+    with serve([Turn(text="Seen.")] * 3) as server:
+        options = [*HOB, "run", "--base-url", server.base_url, "--model", "m"]
+        for last, expected in (("-", "review\n\nTHE DIFF"), ("it", "review it")):
+            run = subprocess.Popen(
+                [*options, "review", last],
+                cwd=shell.workspace,
+                env=shell.environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+            if last == "-":
+                time.sleep(3.5)
+                run.stdin.write(b"THE DIFF\n")
+                run.stdin.close()
+            errors = run.stderr.read().decode()
+            run.wait(timeout=60)
+            run.stdin.close()
+            run.stderr.close()
+            body = json.loads(server.requests[-1].body)
+            assert body["messages"][-1]["content"] == expected
+            assert ("to wait for it" in errors) == (last != "-")
+
+
+def test_a_reader_that_leaves_is_not_a_success(shell):
+    with serve(lambda n: bash(f"echo {n}", f"Step {n}.\n" * 2000)) as server:
+        options = [*HOB, "run", "--base-url", server.base_url, "--model", "m", "--yolo", "go"]
+        run = shell.start(*options[3:])
+        run.stdout.readline()
+        run.stdout.close()
+        errors = run.stderr.read()
+        assert run.wait(timeout=60) == 1
+        run.stderr.close()
+    assert "nobody reads the output" in errors
+    assert "Traceback" not in errors
+
+
+def test_closed_standard_streams_and_a_narrow_encoding(shell):
+    with serve([Turn(text="Fine \u2713")] * 3) as server:
+        command = f"{' '.join(HOB)} run --base-url {server.base_url} --model m go"
+        shell.environment["PYTHONIOENCODING"] = "latin-1"
+        for redirect in ("<&-", "2>&-", ">&- 2>&-"):
+            done = subprocess.run(
+                ["bash", "-c", f"{command} {redirect}"],
+                cwd=shell.workspace,
+                env=shell.environment,
+                capture_output=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            assert b"Traceback" not in done.stderr
+
+
+def test_a_session_stays_in_its_folder(shell):
+    other = shell.workspace.parent / "other"
+    other.mkdir()
+    with serve([Turn(text="One."), Turn(text="Two.")]) as server:
+        _, result = shell.result(server.base_url, "go")
+        again = ["--resume", result["session_id"], "-C", str(other)]
+        done = shell.run(server.base_url, "more", *again)
+        assert done.returncode == 42
+        assert str(shell.workspace) in done.stderr
+        assert str(other) in done.stderr
+    assert shell.hob("run", "--model", "offline", "--continue").returncode == 42
+    assert len(shell.hob("sessions", "list").stdout.splitlines()) == 1
+
+
+def test_a_fork_runs_nothing_that_only_its_parent_was_allowed(shell):
+    with serve([bash("echo ran >> ran"), Turn(text="Done.")]) as server:
+        _, result = shell.result(server.base_url, "go", "--yolo")
+        events = shell.export(result["session_id"])
+        decided = next(x["seq"] for x in events if x["event"]["kind"] == "permission_decided")
+        child = shell.hob(
+            "sessions", "fork", result["session_id"], "--at", str(decided)
+        ).stdout.strip()
+        resumed = shell.run(server.base_url, "", "--resume", child, "--permission-mode", "locked")
+    assert resumed.returncode == 11, resumed.stderr
+    assert (shell.workspace / "ran").read_text(encoding="utf-8") == "ran\n"
+
+
+def test_a_key_goes_only_to_its_own_server(shell):
+    with serve([Turn(text="x")]) as server:
+        shell.environment.update(HOB_BASE_URL="http://127.0.0.1:9/v1", HOB_API_KEY="sekrit")
+        shell.run(server.base_url, "go")
+        shell.environment["HOB_BASE_URL"] = server.base_url
+        shell.run(server.base_url, "go")
+        keys = [request.headers.get("authorization") for request in server.requests]
+    assert keys == [None, "Bearer sekrit"]
 
 
 def test_settings_from_the_environment_and_their_errors(shell):
@@ -304,8 +408,38 @@ def test_a_person_at_a_terminal_is_asked(shell):
         options = ["run", "--base-url", server.base_url, "--model", "m", "go"]
         screen = converse([*HOB, *options], shell, ["y\n", "use make\n", "a\n"])
     assert (shell.workspace / "ran").read_text(encoding="utf-8") == "one\nthree\n"
-    assert 'bash {"command":"echo one >> ran"}' in screen
+    assert 'command (17 characters): "echo one >> ran"' in screen
     assert re.search(r"done\x1b\[0m\x1b\[2m · 4 steps", screen)
+
+
+def test_what_was_typed_ahead_approves_nothing(shell):
+    script = [bash("echo one >> ran"), bash("echo two >> ran"), Turn(text="Done.")]
+    with serve(script) as server:
+        options = ["run", "--base-url", server.base_url, "--model", "m", "go"]
+        converse([*HOB, *options], shell, ["y\ny\n", "n\n"])
+    assert (shell.workspace / "ran").read_text(encoding="utf-8") == "one\n"
+
+
+def test_ctrl_c_at_a_question_cancels_at_once(shell):
+    two = Turn(calls=tuple(ScriptedCall("bash", {"command": f"touch {n}"}) for n in "ab"))
+    with serve([two, Turn(text="never")]) as server:
+        options = ["run", "--base-url", server.base_url, "--model", "m", "go"]
+        screen = converse([*HOB, *options], shell, ["\x03"])
+    assert "cancelled" in screen
+    assert screen.count("[y] once") == 1
+    assert not list(shell.workspace.iterdir())
+
+
+def test_a_call_is_shown_as_it_will_run(shell):
+    twice = Turn(calls=(ScriptedCall("bash", '{"command":"touch a","command":"touch b"}'),))
+    hidden = Turn(calls=(ScriptedCall("bash", '{"command":"\\u0074ouch c' + "\\n" * 60 + '"}'),))
+    with serve([twice, hidden, Turn(text="ok")]) as server:
+        options = ["run", "--base-url", server.base_url, "--model", "m", "go"]
+        screen = converse([*HOB, *options], shell, ["n\n"])
+        told = json.loads(server.requests[1].body)["messages"][-1]["content"]
+    assert "twice" in told
+    assert "touch c" in screen
+    assert screen.count("\n") < 40
 
 
 def wait_for(condition, patience_s: float = 20.0) -> None:
@@ -326,6 +460,7 @@ def converse(command: list[str], shell: Shell, answers: list[str]) -> str:
         stdout=follower,
         stderr=follower,
         start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # Ctrl-C reaches it
     )
     os.close(follower)
     screen, waiting = "", list(answers)

@@ -42,6 +42,19 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def conflict(options: argparse.Namespace) -> str:
+    """Return in a sentence what in a command line cannot go together, or an empty string."""
+    mode = getattr(options, "permission_mode", None)
+    if getattr(options, "yolo", False) and mode not in (None, "full", "yolo"):
+        return f"--yolo means full and --permission-mode says {mode!r}: give one of them"
+    if getattr(options, "resume", None) == "":
+        return "--resume needs the id of a session; see `hob sessions list`"
+    resumes = getattr(options, "resume", None) or getattr(options, "continue_last", False)
+    if getattr(options, "fork_session", False) and not resumes:
+        return "--fork-session goes with --continue or --resume"
+    return ""
+
+
 def _add_run(commands: "Commands") -> None:
     about = "Do one task in a workspace and end."
     for run in (
@@ -169,6 +182,7 @@ def _add_sessions(commands: "Commands") -> None:
     )
     importing = actions.add_parser("import", help="store an exported session")
     importing.add_argument("file")
+    importing.add_argument("-C", "--cd", "--cwd", dest="workspace", metavar="DIR")
     fork = actions.add_parser("fork", help="copy a session, whole or up to an event")
     fork.add_argument("session")
     fork.add_argument("--at", type=positive(int), metavar="SEQ")
@@ -191,6 +205,6 @@ class positive:
             number = self._kind(text)
         except ValueError:
             number = 0
-        if number <= 0:
+        if not 0 < number < float("inf"):
             raise argparse.ArgumentTypeError(f"{text!r} is not a number above zero")
         return number

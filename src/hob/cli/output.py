@@ -14,6 +14,10 @@ from hob.core.session import Session
 class View(Protocol):
     """Something that shows a session."""
 
+    def prime(self, session: Session) -> None:
+        """Know the calls that are open when a session is taken up again."""
+        ...
+
     def show(self, item: e.Recorded | Delta) -> None:
         """Show one item of the feed."""
         ...
@@ -30,6 +34,10 @@ class JsonView:
         self._out, self._stream = out, stream
         self._denials: list[dict[str, Any]] = []
         self._tools: dict[str, str] = {}
+
+    def prime(self, session: Session) -> None:
+        """Know the names of open calls."""
+        self._tools = {c.call.call_id: c.call.name for c in session.calls}
 
     def show(self, item: e.Recorded | Delta) -> None:
         """Print an item as `{"type": "event"|"delta", …}`, and remember denials for the end."""
@@ -100,6 +108,6 @@ def exit_code(session: Session) -> int:
     """Return the exit code for how the last turn ended (table in the README)."""
     if session.outcome == "failed":
         return {"auth": 41, "unreachable": 69}.get(session.error_kind or "", 1)
-    if session.blocked and session.outcome in ("done", "unreached"):
+    if session.denied and session.outcome in ("done", "unreached"):
         return 11
     return _BY_OUTCOME[session.outcome]

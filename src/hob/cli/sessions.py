@@ -29,7 +29,7 @@ async def sessions_command(
         case "export":
             _export(options.output, await sessions.entries(options.session))
         case "import":
-            print(await sessions.receive(_import(options.file)))
+            print(await sessions.receive(_import(options.file), workspace))
         case "fork":
             print(await sessions.fork(await sessions.find(options.session), options.at))
         case "name":
@@ -100,4 +100,7 @@ def _import(path: str) -> list[Entry]:
 
 
 def _when(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000).strftime("%Y-%m-%d %H:%M")
+    try:
+        return datetime.fromtimestamp(at_ms / 1000).strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):  # a time that no calendar has
+        return "????-??-?? ??:??"

@@ -29,6 +29,10 @@ class TextView:
         self._streamed = False
         self._status_open = False  # a passing line stands on the terminal
 
+    def prime(self, session: Session) -> None:
+        """Know the calls that are open when a session is taken up again."""
+        self._calls = {c.call.call_id: c.call for c in session.calls}
+
     def show(self, item: e.Recorded | Delta) -> None:
         """Show one item."""
         match item:
@@ -165,7 +169,7 @@ def main_argument(call: ToolCall) -> str:
     """Return what a call is about: its most telling argument, or all of them."""
     try:
         value: Any = json.loads(call.arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         return call.arguments
     if not isinstance(value, dict):
         return call.arguments

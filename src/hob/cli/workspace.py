@@ -8,6 +8,12 @@ from hob.core.errors import CommandRefused
 def real_workspace(folder: str | None) -> str:
     """Return the absolute real path of a folder, or of the current one. Raises `CommandRefused`."""
     path = Path(folder or ".").expanduser().resolve()
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise CommandRefused(
+            f"The folder {str(path)!r} has a name that is not UTF-8: rename it first."
+        ) from None
     if not path.is_dir():
         raise CommandRefused(f"There is no folder {folder!r}: give one that exists with -C.")
     return str(path)

@@ -78,7 +78,9 @@ async def discover(wishes: Wishes) -> Found:
 def _named(wishes: Wishes) -> tuple[str, str, str]:
     """Return base URL, key and the origin of the base URL; all empty if nobody named a server."""
     if wishes.base_url:
-        own = wishes.api_key or wishes.hob_api_key
+        # A key goes only to the server it was given with, or to any if it was given with none.
+        ours = wishes.hob_base_url in ("", wishes.base_url)
+        own = wishes.api_key or (wishes.hob_api_key if ours else "")
         same = wishes.base_url == wishes.openai_base_url
         return wishes.base_url, own or (wishes.openai_api_key if same else ""), "--base-url"
     if wishes.hob_base_url:

@@ -260,7 +260,7 @@ class _FileClaim:
             holder = os.read(self._descriptor, 32).decode("ascii", "replace").strip() or "?"
             os.close(self._descriptor)
             raise SessionBusy(
-                f"Session {session_id!r} is in use by process {holder}: end that one, or fork the session."
+                f"Session {session_id!r} is in use by process {holder}: wait for it or end it."
             ) from None
         os.ftruncate(self._descriptor, 0)
         os.write(self._descriptor, b"%d\n" % os.getpid())
