@@ -100,7 +100,8 @@ def test_reads_run_side_by_side_and_anything_else_alone_in_order():
 
 
 def test_a_write_waits_for_the_reads_before_it():
-    effect = next_effect(session(e.StepStarted(1), answer("read", "write"), *reads(0), *allowed(1)))
+    write = e.PermissionDecided("1.1", ALLOW, "rule", "write")
+    effect = next_effect(session(e.StepStarted(1), answer("read", "write"), *reads(0), write))
     assert isinstance(effect, RunTools)
     assert [c.call_id for c in effect.calls] == ["1.0"]
 
@@ -459,7 +460,7 @@ def test_a_prompt_with_limits_begins_a_new_budget_and_one_without_does_not():
     assert isinstance(next_effect(session(*begun, limits=limits)), Record)
     plain = (e.InputQueued("j", "more"), e.InputDelivered("j"))
     assert isinstance(next_effect(session(*begun, *plain, limits=limits)), Record)
-    budget = (e.InputQueued("j", "more", "steer", Limits(max_steps=2)), e.InputDelivered("j"))
+    budget = (e.InputQueued("j", "more", "steer", Limits(max_steps=1)), e.InputDelivered("j"))
     assert isinstance(next_effect(session(*begun, *budget, limits=limits)), CallModel)
 
 
@@ -509,6 +510,13 @@ def test_good_work_makes_an_old_hint_forgotten():
     effect = next_effect(session(*nudged, *fresh, *circle([A, A, A])))
     assert isinstance(effect, Record)
     assert isinstance(effect.intent[0], e.Nudged)
+
+
+def test_the_next_turn_counts_its_steps_anew():
+    one = Limits(max_steps=1)
+    events = (e.StepStarted(1), answer(), e.TurnFinished("done"), e.InputQueued("j", "more"))
+    s = session(*events, e.TurnStarted(one), e.InputDelivered("j"), limits=one)
+    assert isinstance(next_effect(s), CallModel)
 
 
 def test_a_cancel_without_a_turn_cancels_nothing_later():
