@@ -45,6 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _explain(error)
         if code is None:
             raise
+        if getattr(options, "output_format", None) in ("json", "stream-json"):
+            from hob.cli.output import failure_line
+
+            print(failure_line(str(error)))
         return code
 
 

@@ -173,6 +173,11 @@ def test_a_server_that_is_not_there(shell):
         port = taken.getsockname()[1]
     done = shell.run(f"http://127.0.0.1:{port}/v1", "go")
     assert done.returncode == 69
+    done = shell.run(
+        f"http://127.0.0.1:{port}/v1", "go", "--resume", "s-none", "--output-format", "json"
+    )
+    assert (done.returncode, json.loads(done.stdout)["is_error"]) == (42, True)
+    done = shell.run(f"http://127.0.0.1:{port}/v1", "go")
     assert f"127.0.0.1:{port}" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -184,6 +189,7 @@ def test_a_server_that_is_not_there(shell):
         (["run", "--max-steps", "0", "x"], 2, "not a number above zero"),
         (["run", "--permission-mode", "wild", "x"], 52, "'wild'"),
         (["run", "-C", "/nowhere", "x"], 42, "'/nowhere'"),
+        (["run", "-C", "/", "x"], 42, "whole machine"),
         (["run", "--continue", "--model", "offline", "x"], 42, "no session"),
         (["run", "--resume", "", "x"], 2, "--resume needs"),
         (["run", "--fork-session", "x"], 2, "--fork-session goes with"),

@@ -90,6 +90,12 @@ class JsonView:
         self._out.flush()
 
 
+def failure_line(reason: str) -> str:
+    """Return the result object of a run that could not begin."""
+    failed = {"type": "result", "result": "", "session_id": "", "outcome": "failed"}
+    return msgspec.json.encode({**failed, "reason": reason, "is_error": True}).decode()
+
+
 _BY_OUTCOME: dict[e.Outcome | None, int] = {
     "done": 0,
     "unreached": 10,

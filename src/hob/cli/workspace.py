@@ -16,4 +16,8 @@ def real_workspace(folder: str | None) -> str:
         ) from None
     if not path.is_dir():
         raise CommandRefused(f"There is no folder {folder!r}: give one that exists with -C.")
+    if path == path.parent:
+        raise CommandRefused(
+            f"{str(path)!r} is the whole machine: name a project's folder with -C."
+        )
     return str(path)
