@@ -18,8 +18,8 @@ from hob.guard.modes import ModeGuard
 from hob.instructions.prompt import system_message
 from hob.loop.perform import Performer
 from hob.loop.toolbox import Toolbox
-from hob.sandboxes.environment import child_environment
-from hob.sandboxes.local import LocalSandbox
+from hob.sandboxes.environment import child_environment, sensitive_paths
+from hob.sandboxes.local import LocalSandbox, kill_leftovers
 from hob.sessions.service import Sessions
 from hob.stores.blobs import FileBlobs
 from hob.stores.memory import MemoryBlobs, MemoryStore
@@ -85,9 +85,17 @@ async def open_house(
     blobs: Blobs = FileBlobs(config.data_dir / "blobs") if keep else MemoryBlobs()
     settings = Settings(max_read_lines=config.max_read_lines, bash_timeout_s=config.bash_timeout_s)
 
+    home = config.environment.get("HOME", "")
+    protected = sensitive_paths(home, str(config.data_dir))
+
     def equip(session: Session) -> Performer:
+        if any(c.status == "running" for c in session.calls):
+            kill_leftovers(session.session_id)  # what a killed Hob left working beside us
         sandbox = LocalSandbox(
-            session.workspace, child_environment(config.environment, session.session_id)
+            session.workspace,
+            child_environment(config.environment, session.session_id),
+            protected,
+            owner=session.session_id,
         )
         supplies = {Sandbox: sandbox, Settings: settings, Clock: clock}
         toolbox = Toolbox([bind(tool, supplies) for tool in TOOLS], blobs)

@@ -18,9 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hob.core.ports import FileError, Sandbox
-from hob.sandboxes.environment import child_environment
+from hob.sandboxes.environment import child_environment, sensitive_paths
 from hob.sandboxes.files import TEMPORARY
-from hob.sandboxes.local import LocalSandbox
+from hob.sandboxes.local import LocalSandbox, kill_leftovers
 from hob.sandboxes.process import Processes, watch_by_thread, watch_exit
 from hob.sandboxes.streams import Capture
 
@@ -193,6 +193,90 @@ def test_git_is_protected(sandbox: Sandbox, root: Path):
         sandbox.delete(".git/config")
     assert not (root / "sub").exists()
     assert sandbox.read(".git/config", 10) == b"[core]\n"
+
+
+@pytest.fixture
+def home(root: Path) -> Iterator[Sandbox]:
+    for name in (".local/share/hob", ".ssh", ".config/gh", "dot/aws", ".sshd", "sub/.ssh"):
+        (root / name).mkdir(parents=True)
+    (root / ".aws").symlink_to("dot/aws")
+    (root / "sneaky").symlink_to(".local/share")
+    for name in (".local/share/hob/hob.db", ".ssh/id", ".netrc", "dot/aws/key", ".sshd/x"):
+        (root / name).write_text("kept\n")
+    protected = sensitive_paths(str(root), str(root / ".local/share/hob"))
+    box = LocalSandbox(str(root), ENV, protected)
+    yield box
+    asyncio.run(box.close())
+
+
+KEPT = [
+    ".local/share/hob", ".local/share/hob/hob.db", ".local/share/hob/new/file", "sneaky/hob/hob.db",
+    "sub/../.ssh/id", ".SSH/id", ".ssh", ".netrc", ".aws", ".aws/key", "dot/aws/key", ".gnupg/new",
+    ".config/gh/hosts.yml", "/.ssh/id",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", KEPT)
+def test_protected_paths_are_left_alone(home: Sandbox, root: Path, path: str):
+    before = sorted(root.rglob("*"))
+    path = f"{root}{path}" if path.startswith("/") else path
+    for attempt in (
+        lambda: home.read(path, 9),
+        lambda: home.write(path, b"x"),
+        lambda: home.list(path),
+        lambda: home.stat(path),
+        lambda: home.delete(path),
+        lambda: home.move(path, "there"),
+        lambda: home.move("a.txt", path),
+        lambda: home.move("src", path),
+    ):
+        with pytest.raises(FileError, match="holds keys or Hob's own data, so file tools leave it"):
+            attempt()
+    assert sorted(root.rglob("*")) == before
+    assert (root / ".local/share/hob/hob.db").read_text() == "kept\n"
+
+
+def test_what_is_above_or_beside_something_protected(home: Sandbox, root: Path):
+    (root / "stolen" / "gh").mkdir(parents=True)
+    for source, target in ((".local", "x"), (".config", "x"), ("sneaky/../.local", "x")):
+        with pytest.raises(FileError, match="holds keys"):
+            home.move(source, target)
+    (root / ".config" / "gh").rmdir()
+    (root / ".config").rmdir()
+    with pytest.raises(FileError, match="holds keys"):
+        home.move("stolen", ".config")
+    assert [one.path for one in home.list(".local/share")] == [".local/share/hob"]
+    assert home.read(".sshd/x", 9) == b"kept\n"
+    home.write("sub/.ssh/config", b"a project's own")
+    home.write(".config/other", b"fine")
+    home.move("sub", ".local/sub")
+
+
+def test_a_workspace_below_a_protected_path_is_what_the_person_chose(root: Path):
+    box = LocalSandbox(str(root / "src"), ENV, [str(root)])
+    assert box.read("main.py", 9) == b"x = 1\n"
+    asyncio.run(box.close())
+    box = LocalSandbox(str(root), ENV, [str(root)])
+    for path in (".", "a.txt"):
+        with pytest.raises(FileError, match="holds keys"):
+            box.stat(path)
+    asyncio.run(box.close())
+
+
+def test_sensitive_paths():
+    assert sensitive_paths("/home/me/", "/data/hob") == (
+        "/data/hob", "/home/me/.ssh", "/home/me/.aws", "/home/me/.gnupg", "/home/me/.kube",
+        "/home/me/.netrc", "/home/me/.docker", "/home/me/.config/gh",
+    )  # fmt: skip
+    assert sensitive_paths("", "") == ()
+
+
+def test_a_file_says_how_many_names_it_has(sandbox: Sandbox, root: Path):
+    os.link(root / "a.txt", root / "b.txt")
+    assert [one.links for one in sandbox.list(".")] == [2, 2, 1]
+    found = sandbox.stat("a.txt")
+    assert found is not None
+    assert found.links == 2
 
 
 def test_a_write_keeps_the_mode_and_breaks_hard_links(sandbox: Sandbox, root: Path):
@@ -551,6 +635,36 @@ def test_a_hob_inside_a_hob_is_found_too(sandbox: Sandbox, root: Path):
 
     asyncio.run(both())
     assert survivors(word) == []
+
+
+def test_leftovers_of_a_killed_hob_are_found_by_their_owner(root: Path):
+    word = f"sleep 60.7{os.getpid()}"
+    owners = ["s-1", "s", "xs-1", "s-1-1", "s-1/1;s", "a b;\0\ud800", "s-1;"]
+
+    async def begin() -> None:
+        for number, owner in enumerate(owners):
+            box = LocalSandbox(str(root), {**ENV, "HOB_CALL": "unclosed"}, owner=owner)
+            await sh(box, f"setsid -f {word}{number}; setsid -f env -u AGENT {word}{number}")
+
+    asyncio.run(begin())  # and never closed
+    for number, owner in enumerate(owners):
+        others = [survivors(f"{word}{other}") for other in range(number + 1, len(owners))]
+        assert all(len(lines) == 2 for lines in others)
+        assert kill_leftovers(owner) == 2
+        assert survivors(f"{word}{number}") == []
+        assert kill_leftovers(owner) == 0
+    assert kill_leftovers("") == 0
+    assert survivors(word) == []
+
+
+def test_a_hob_among_the_leftovers_does_not_kill_itself(sandbox: Sandbox, root: Path):
+    script = "from hob.sandboxes.local import kill_leftovers; print(kill_leftovers('outer'))"
+    outer = LocalSandbox(str(root), ENV, owner="outer")
+
+    async def run() -> str:
+        return (await outer.exec([sys.executable, "-c", script], timeout_s=60)).stdout
+
+    assert asyncio.run(run()) == "0\n"
 
 
 def _has(process: Path, mark: bytes) -> bool:

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import math
 import os
+import random
 import re
 import tempfile
 import time
@@ -59,9 +61,11 @@ class FastClock:
 class Desk:
     """The tools bound to a folder."""
 
-    def __init__(self, root: Path, clock: Clock | None = None, **settings: Any) -> None:
+    def __init__(
+        self, root: Path, clock: Clock | None = None, home: str = "", **settings: Any
+    ) -> None:
         self.root = root
-        self.sandbox = LocalSandbox(str(root), ENV)
+        self.sandbox = LocalSandbox(str(root), {**ENV, "HOME": home} if home else ENV)
         supplies = {
             Sandbox: self.sandbox,
             Settings: Settings(**settings),
@@ -507,6 +511,55 @@ def test_an_edit_says_where_and_shows_the_difference(desk: Desk):
     assert result.details.metadata["created"] is True
 
 
+def test_a_broken_hard_link_is_told(desk: Desk):
+    for name, call in (
+        ("a", ("write_file", {"path": "a", "content": "new\n"})),
+        ("b", ("edit_file", {"path": "b", "search": "old", "replace": "new"})),
+    ):
+        (desk.root / name).write_text("old\n")
+        (desk.root / f"other-{name}").hardlink_to(desk.root / name)
+        said = "It had another hard link, which keeps the old contents."
+        assert good(desk(call[0], **call[1])).endswith(said)
+        assert (desk.root / f"other-{name}").read_text() == "old\n"
+        assert said not in good(desk("write_file", path=name, content="again\n"))
+
+
+def hard_edits() -> Iterator[tuple[str, str, str]]:
+    dice = random.Random(1)
+
+    def line(letters: str = "abcdef ()=", size: int = 190) -> str:
+        return "".join(dice.choices(letters, k=size))
+
+    numbered = "\n".join(f"x{number // 50}" for number in range(300_000))
+    crlf = "\r\n".join(f"x{number}" for number in range(300_000))
+    yield "=" * 1_000_000, "=" * 20_000, "more than 20 times"
+    yield "\n".join(line() for _ in range(20_000)), line(), "was not found"
+    yield "\n".join("a b c d" + line("ef", 9) for _ in range(99_999)), "a b c d e", "not"
+    yield numbered, "\n".join(f"x{n}" for n in range(9, 99_999)), "was not found"
+    yield crlf, "x299998\r\n", ""
+
+
+def test_an_edit_never_keeps_the_loop_waiting():
+    for text, search, says in hard_edits():
+        started = time.process_time()
+        result = replace_once(text, search, "y")
+        # Without bounds the first two took 35 and 2.2 seconds.
+        assert time.process_time() - started < 1, says
+        assert isinstance(result, str) == bool(says)
+        assert says in str(result)
+
+
+def test_many_places_are_not_all_counted():
+    assert replace_once("a\n" * 21, "a", "b") == (
+        "search stands more than 20 times, at lines 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, "
+        "15, 16, 17, 18, 19, 20 and so on; add lines around it until it is unique"
+    )
+    said = replace_once("a\n" * 20, "a", "b")
+    assert isinstance(said, str)
+    assert said.startswith("search stands 20 times, at lines 1, 2")
+    assert "19, 20; add" in said
+
+
 def test_binary_files_are_neither_shown_nor_edited(desk: Desk):
     (desk.root / "p.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0")
     assert "binary file (PNG image, 11 bytes)" in bad(desk("read_file", path="p.png"))
@@ -753,7 +806,11 @@ def test_bash_success_and_failure(desk: Desk):
     assert result.details.stderr.count("\n") == 60
     assert bad(desk("bash", command="kill -9 $$")).startswith("killed by SIGKILL")
     assert "too long" in bad(desk("bash", command="true " + "x" * 200_000))
-    assert "must be above 0" in bad(desk("bash", command="true", timeout_s=0))
+    for limit_s in (0, -1, math.nan, math.inf, -math.inf, -(10**400)):
+        said = bad(desk("bash", command="touch ran", timeout_s=limit_s))
+        assert said.startswith("timeout_s must be above 0 and finite, not ")
+        assert len(said) < 120
+    assert not (desk.root / "ran").exists()
     assert good(desk("bash", command="echo $AGENT $TERM; pwd")).endswith(f"hob dumb\n{desk.root}")
 
 
@@ -800,12 +857,10 @@ def test_a_repository_runs_nothing_of_its_own(desk: Desk):
             printf '#!/bin/sh\\ntouch owned-hook\\nexit 1\\n' > .git/hooks/$hook
             chmod +x .git/hooks/$hook
         done
-        echo '*.py diff=evil' > .gitattributes
+        touch .gitattributes
         git config core.fsmonitor './run.sh fsmonitor'; git config core.pager './run.sh pager'
-        git config diff.external './run.sh external'; git config core.editor './run.sh editor'
-        git config diff.evil.textconv './run.sh textconv'; git config pager.log './run.sh log'
-        git config diff.evil.command './run.sh command'
-        git config gpg.program './run.sh gpg'; git config log.showSignature true
+        git config diff.external './run.sh external'; git config pager.log './run.sh log'
+        git config commit.gpgSign false; git config log.showSignature true
     """
     good(desk("bash", command=setup))
     good(desk("git_commit", message="-one", paths=["src", ".gitattributes"]))
@@ -818,6 +873,147 @@ def test_a_repository_runs_nothing_of_its_own(desk: Desk):
     assert "is no branch name" in bad(desk("git_branch", name="--discard-changes"))
     assert "git failed" in bad(desk("git_branch", name="a..b"))
     assert "does not exist" in bad(desk("git_commit", message="x", paths=["--amend"]))
+
+
+GIT_SETUP = """
+    git init -q -b main . && git config user.name T && git config user.email t@example.org
+    git add -A && git commit -q -m one && git branch other
+    printf '#!/bin/sh\ntouch "%s/owned"\ncat\n' "$PWD" > .git/run.sh && chmod +x .git/run.sh
+"""
+GIT_CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("git_status", {}), ("git_diff", {}), ("git_log", {}), ("git_branch", {}),
+    ("git_branch", {"name": "other"}), ("git_branch", {"name": "new"}),
+    ("git_commit", {"message": "two"}), ("git_commit", {"message": "two", "paths": ["src"]}),
+)  # fmt: skip
+EVIL = (
+    "filter.x.clean", "filter.x.smudge", "filter.x.y.process", "Filter.X.Clean", "hook.x.command",
+    "gc.recentObjectsHook", "gpg.program", "gpg.ssh.program", "gpg.ssh.defaultKeyCommand",
+    "core.sshCommand", "core.gitProxy", "core.askPass", "core.editor", "diff.x.command",
+    "diff.x.textconv", "merge.x.driver", "credential.helper", "credential.https://h.helper",
+)  # fmt: skip
+
+
+def evil(desk: Desk, setup: str) -> None:
+    good(desk("bash", command=f"{GIT_SETUP}\n{setup}"))
+    (desk.root / "owned").unlink(missing_ok=True)  # setting up may have run it
+    (desk.root / "src" / "main.py").write_text("x = 2\n")
+
+
+@pytest.mark.parametrize("key", EVIL)
+def test_git_refuses_a_configuration_that_runs_programs(desk: Desk, key: str):
+    attributes = "echo '* filter=x diff=x merge=x' > .git/info/attributes"
+    evil(desk, f'{attributes}; git config {key} "$PWD/.git/run.sh"')
+    section, _, name = key.rpartition(".")
+    first, dot, rest = section.partition(".")
+    shown = f"{first.lower()}{dot}{rest.lower()}.{name.lower()}"
+    for tool_name, arguments in GIT_CALLS:
+        said = bad(desk(tool_name, **arguments))
+        assert said == (f"this repository's configuration runs programs ({shown}); use git in bash")
+    assert not (desk.root / "owned").exists()
+
+
+@pytest.mark.parametrize(
+    "setup",
+    [
+        # By a file that the agent may write, by the configuration of a linked tree, by signing.
+        "git config include.path ../own; git config -f own filter.x.clean .git/run.sh",
+        "git config extensions.worktreeConfig true; git config --worktree filter.x.clean ./x",
+        "git config commit.gpgSign true",
+        "printf '[commit]\\n\\tgpgSign\\n' >> .git/config",
+    ],
+)
+def test_git_refuses_it_wherever_it_stands(desk: Desk, setup: str):
+    evil(desk, setup)
+    for name, arguments in GIT_CALLS:
+        assert "configuration runs programs" in bad(desk(name, **arguments))
+    assert not (desk.root / "owned").exists()
+
+
+def test_git_uses_the_filters_of_the_person(tmp_path: Path):
+    work, home = tmp_path / "work", tmp_path / "home"
+    (work / "src").mkdir(parents=True)
+    home.mkdir()
+    (home / ".gitconfig").write_text('[filter "up"]\n\tclean = tr a-z A-Z\n\trequired\n')
+    desk = Desk(work, home=str(home))
+    evil(desk, "echo '*.py filter=up' > .gitattributes; git config alias.x '!touch owned'")
+    assert "+X = 2" in good(desk("bash", command="git add -A; git diff --cached"))
+    assert "+X = 2" in good(desk("git_diff", staged=True))
+    desk.close()
+
+
+def test_git_fetches_nothing_on_the_way(desk: Desk):
+    evil(
+        desk,
+        """
+        object=$(git rev-parse HEAD:src/main.py)
+        rm -f .git/objects/$(echo $object | cut -c1-2)/$(echo $object | cut -c3-)
+        git config core.repositoryFormatVersion 1; git config extensions.partialClone origin
+        git config remote.origin.promisor true; git config protocol.ext.allow always
+        git config remote.origin.url "ext::$PWD/.git/run.sh"; git config protocol.allow always
+        """,
+    )
+    assert "git failed" in bad(desk("git_diff"))
+    for name, arguments in GIT_CALLS:
+        desk(name, **arguments)
+    assert not (desk.root / "owned").exists()
+
+
+def test_git_works_in_the_workspace_only(desk: Desk, tmp_path_factory: pytest.TempPathFactory):
+    victim = tmp_path_factory.mktemp("victim")
+    evil(desk, f"git config core.worktree {victim}")
+    for name, arguments in GIT_CALLS:
+        assert "core.worktree is another folder" in bad(desk(name, **arguments))
+    good(desk("bash", command=f"git config core.worktree {desk.root}"))
+    assert "main.py" in good(desk("git_status"))
+    assert list(victim.iterdir()) == []
+
+
+def test_a_submodule_runs_nothing_of_its_own(desk: Desk):
+    evil(
+        desk,
+        """
+        git init -q sub && git -C sub -c user.name=T -c user.email=t@example.org commit -q --allow-empty -m s &&
+        git add sub && git commit -q -m sub &&
+        git -C sub config core.fsmonitor "$PWD/.git/run.sh"
+        """,
+    )
+    good(desk("git_status"))
+    good(desk("git_diff"))
+    for name, arguments in GIT_CALLS[4:7]:
+        assert "the submodule 'sub'" in bad(desk(name, **arguments))
+    assert not (desk.root / "owned").exists()
+    assert "1 file changed" in good(desk("git_commit", message="two", paths=["src"]))
+    assert not (desk.root / "owned").exists()
+
+
+def test_git_in_a_folder_of_a_repository_stays_in_it(tmp_path: Path):
+    above = Desk(tmp_path)
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "main.py").write_text("x = 1\n")
+    (tmp_path / "private.txt").write_text("old\n")
+    good(above("bash", command=GIT_SETUP))
+    (tmp_path / "private.txt").write_text("unfinished\n")
+    good(above("bash", command="git commit -q --allow-empty -m empty"))
+    assert "empty" in good(above("git_log"))
+    desk = Desk(tmp_path / "src")
+    assert good(desk("git_status")) == "## main"
+    assert "no changes here" in good(desk("git_diff"))
+    assert "nothing to commit" in bad(desk("git_commit", message="two"))
+    (tmp_path / "src" / "main.py").write_text("x = 2\n")
+    assert "unfinished" not in good(desk("git_diff"))
+    assert good(desk("git_commit", message="two")).endswith(
+        f"[changes of this workspace only; its repository {str(tmp_path)!r} is larger]"
+    )
+    assert "empty" not in good(desk("git_log"))
+    assert good(above("git_status")) == "## main\n M private.txt"
+    for path in ("../private.txt", str(tmp_path / "private.txt"), "..", "/", ""):
+        for name in ("git_diff", "git_log"):
+            assert "is outside the workspace" in bad(desk(name, path=path))
+        assert "is outside the" in bad(desk("git_commit", message="x", paths=["main.py", path]))
+    assert "use git in bash" in bad(desk("git_branch", name="other"))
+    assert "* main" in good(desk("git_branch"))
+    above.close()
+    desk.close()
 
 
 def test_thinking_is_kept_outside_the_context(desk: Desk):

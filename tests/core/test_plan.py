@@ -485,7 +485,7 @@ def test_a_pause_from_a_log_has_a_ceiling():
 
 def test_waiting_for_something_is_no_circle():
     events: list[e.Event] = []
-    for n in range(4):
+    for _ in range(4):
         message = AssistantMessage(calls=(ToolCall("1.0", "run", "{}"),))
         events += [
             e.StepStarted(1),

@@ -390,6 +390,35 @@ def test_leaving_at_once_keeps_the_session(shell, sent, code):
     assert shell.hob("sessions", "list").stdout.count("go") == 1
 
 
+def test_what_a_killed_hob_left_running_is_stopped_when_its_session_is_opened(shell):
+    ticking = bash("for i in $(seq 100); do echo $i > tick; sleep 0.1; done")
+    with serve([ticking, Turn(text="Went on.")]) as server:
+        running = shell.start("run", "--base-url", server.base_url, "--model", "m", "--yolo", "go")
+        wait_for(lambda: (shell.workspace / "tick").exists())
+        running.kill()
+        running.communicate()
+        assert shell.result(server.base_url, "", "--continue", "--yolo")[0] == 0
+    (shell.workspace / "tick").unlink()
+    time.sleep(0.5)
+    assert not (shell.workspace / "tick").exists()
+
+
+def test_the_file_tools_keep_off_our_own_data_and_a_persons_keys(shell):
+    (shell.home / ".ssh").mkdir()
+    (shell.home / ".ssh" / "id").write_text("secret", encoding="utf-8")
+    shell.environment["HOB_DATA_DIR"] = str(shell.home / "data")
+    calls = (
+        ScriptedCall("write_file", {"path": "data/hob.db", "content": ""}),
+        ScriptedCall("read_file", {"path": ".ssh/id"}),
+    )
+    with serve([Turn(calls=calls), Turn(text="ok")]) as server:
+        assert shell.run(server.base_url, "go", "-C", str(shell.home)).returncode == 0
+        told = [m for m in json.loads(server.requests[1].body)["messages"] if m["role"] == "tool"]
+    assert len(told) == 2
+    assert "secret" not in str(told)
+    assert len(shell.hob("sessions", "list", "--all").stdout.splitlines()) == 1
+
+
 def test_two_processes_on_one_session(shell):
     with serve([bash("echo x > mark; sleep 5"), Turn(text="x")]) as server:
         running = shell.start("run", "--base-url", server.base_url, "--model", "m", "--yolo", "go")

@@ -250,7 +250,7 @@ def test_a_log_with_a_gap_is_not_opened():
         log = await house.open()
         await house.send(log, Prompt("p", "go"))
         del house.store._logs["s"][0]
-        with pytest.raises(HobError, match="no event 1: .* --at 0"):
+        with pytest.raises(HobError, match=r"no event 1: .* --at 0"):
             await house.open()
 
     asyncio.run(main())

@@ -143,12 +143,13 @@ class ExecResult(Struct, frozen=True):
 
 
 class FileInfo(Struct, frozen=True):
-    """One directory entry. `kind` is file, dir, link or other; size in bytes."""
+    """One directory entry. `kind` is file, dir, link or other; size in bytes; `links` are its names."""
 
     path: str
     kind: str
     size: int = 0
     mode: int = 0
+    links: int = 1
 
 
 class FileError(Exception):

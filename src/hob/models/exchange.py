@@ -16,6 +16,14 @@ from hob.models.loopback import KEEP_ALIVE_S, LoopbackTransport
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 _ERROR_BODY_S = 10.0
+_BAD_PROXY = (
+    "A proxy setting in the environment (HTTPS_PROXY, HTTP_PROXY or ALL_PROXY) cannot be used; "
+    "write it like http://proxy:3128 or unset it."
+)
+_BAD_CERTIFICATES = (
+    "The certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read; "
+    "correct the setting in the environment or unset it."
+)
 # httpx2 reports some failures (bad host names, closed loops, TLS) with Python's own exceptions.
 _WIRE_FAILURES = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, ValueError)
 
@@ -25,7 +33,8 @@ def make_client(base_url: str, api_key: str, connect_s: float | None) -> httpx2.
 
     On this machine proxies are bypassed, and without TLS no certificates are loaded (20 to 80 ms).
     Answers must come uncompressed: nothing can then unfold in memory. Raises `ModelError` (auth) for
-    a key that no header can carry; its text would show the key if the library raised it.
+    a key that no header can carry; its text would show the key if the library raised it. Raises
+    `ModelError` (refused) for a proxy or certificate setting of the environment that is no use.
     """
     api_key = api_key.strip()
     if not (api_key.isascii() and api_key.isprintable()):
@@ -51,13 +60,19 @@ def make_client(base_url: str, api_key: str, connect_s: float | None) -> httpx2.
             transport=LoopbackTransport(connect_s),
             trust_env=False,
         )
-    return httpx2.AsyncClient(
-        headers=headers,
-        timeout=timeout,
-        verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True,
-        limits=httpx2.Limits(keepalive_expiry=KEEP_ALIVE_S),
-        trust_env=not is_loopback(base_url),
-    )
+    try:
+        return httpx2.AsyncClient(
+            headers=headers,
+            timeout=timeout,
+            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True,
+            limits=httpx2.Limits(keepalive_expiry=KEEP_ALIVE_S),
+            trust_env=not is_loopback(base_url),
+        )
+    except OSError:
+        raise ModelError("refused", _BAD_CERTIFICATES) from None
+    except (ImportError, httpx2.InvalidURL, ValueError):
+        # Neither the error nor the setting may be shown: a proxy's address can hold a password.
+        raise ModelError("refused", _BAD_PROXY) from None
 
 
 class Exchange:

@@ -1,4 +1,4 @@
-"""What a child process may know of our environment: an allow-list and a few guards."""
+"""What is kept from the agent: most of our environment from children, some paths from file tools."""
 
 from collections.abc import Iterable, Mapping
 
@@ -21,6 +21,19 @@ _GUARDS = {
     # Into a pipe Python writes 8 KB at a time; what a killed program printed would be lost.
     "PYTHONUNBUFFERED": "1",
 }
+
+
+# What people keep their keys in, directly below their home.
+_SECRETS = (".ssh", ".aws", ".gnupg", ".kube", ".netrc", ".docker", ".config/gh")
+
+
+def sensitive_paths(home: str, data_dir: str) -> tuple[str, ...]:
+    """Return what file tools must not touch: Hob's own data, and the keys in a person's home.
+
+    Either may be "" if there is none.
+    """
+    below = tuple(f"{home.rstrip('/')}/{name}" for name in _SECRETS) if home else ()
+    return (*((data_dir,) if data_dir else ()), *below)
 
 
 def child_environment(

@@ -17,10 +17,13 @@ _PIECE = 1 << 20
 
 
 class Files:
-    """The files under one root. Paths are relative to it or absolute inside it."""
+    """The files under one root. Paths are relative to it or absolute inside it.
 
-    def __init__(self, root: str) -> None:
-        self._paths = Paths(root)
+    What is in `protected` (absolute paths) is neither read nor changed; see `Paths`.
+    """
+
+    def __init__(self, root: str, protected: Sequence[str] = ()) -> None:
+        self._paths = Paths(root, protected)
         self.root = self._paths.root
 
     def close(self) -> None:
@@ -90,13 +93,13 @@ class Files:
             return None
         if info is None:
             return None
-        return FileInfo("/".join(parts) or ".", _kind(info.st_mode), info.st_size, info.st_mode)
+        return _described("/".join(parts) or ".", info)
 
     def move(self, source: str, target: str) -> None:
         """Rename inside the workspace; never onto something that exists. Raises `FileError`."""
         with (
-            self._paths.place(source, follow=False, change=True) as old,
-            self._paths.place(target, follow=False, change=True, make=True) as new,
+            self._paths.place(source, follow=False, change=True, whole=True) as old,
+            self._paths.place(target, follow=False, change=True, make=True, whole=True) as new,
         ):
             info = self._present(old)
             if "." in {old.name, new.name}:
@@ -205,7 +208,14 @@ def _info(path: str, entry: "os.DirEntry[str]") -> FileInfo:
         info = entry.stat(follow_symlinks=False)
     except OSError:  # gone since the directory was read, or not ours to look at
         return FileInfo(path, "other")
-    return FileInfo(path, _kind(info.st_mode), info.st_size, info.st_mode)
+    return _described(path, info)
+
+
+def _described(path: str, info: os.stat_result) -> FileInfo:
+    kind = _kind(info.st_mode)
+    # Every directory has more than one link; only a file can have other names.
+    links = info.st_nlink if kind == "file" else 1
+    return FileInfo(path, kind, info.st_size, info.st_mode, links)
 
 
 def _kind(mode: int) -> str:

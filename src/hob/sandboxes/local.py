@@ -1,18 +1,41 @@
 """The workspace on this machine, without walls: files under one root, commands as children."""
 
+import os
 from collections.abc import Mapping, Sequence
 
 from hob.core.ports import ExecResult, FileInfo, Report
 from hob.sandboxes.files import Files
-from hob.sandboxes.process import Processes
+from hob.sandboxes.process import Processes, owner_mark
+from hob.sandboxes.tree import carries, kill_tree, living
+
+
+def kill_leftovers(owner: str) -> int:
+    """Kill what commands of a sandbox with this owner left running; return how many there were.
+
+    For when the Hob that would have done it was killed itself. Only the one who owns the name now may
+    call it, before running anything. Called from below such a command it does nothing.
+    """
+    mark = owner_mark(owner)
+    if not owner or carries(os.getpid(), mark):
+        return 0
+    count = len(living(mark))
+    if count:
+        kill_tree(mark)
+    return count
 
 
 class LocalSandbox:
-    """Implements the port `Sandbox`. `env` is all that children see, see `child_environment`."""
+    """Implements the port `Sandbox`. `env` is all that children see, see `child_environment`.
 
-    def __init__(self, root: str, env: Mapping[str, str]) -> None:
-        self._files = Files(root)
-        self._processes = Processes(self._files.root, env)
+    File tools keep away from `protected` (absolute paths); commands do not. By `owner` processes are
+    found again after a crash, see `kill_leftovers`.
+    """
+
+    def __init__(
+        self, root: str, env: Mapping[str, str], protected: Sequence[str] = (), owner: str = ""
+    ) -> None:
+        self._files = Files(root, protected)
+        self._processes = Processes(self._files.root, env, owner=owner)
 
     @property
     def root(self) -> str:

@@ -7,7 +7,7 @@ component for a link behind our back; links are read and followed by hand, insid
 import errno
 import os
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 
@@ -35,11 +35,21 @@ class Place:
 
 
 class Paths:
-    """The root of a workspace and the only way from a path to a descriptor in it."""
+    """The root of a workspace and the only way from a path to a descriptor in it.
 
-    def __init__(self, root: str) -> None:
+    No path leads to or below a protected one. A protected path above the root counts for nothing:
+    whoever works inside it has chosen that.
+    """
+
+    def __init__(self, root: str, protected: Sequence[str] = ()) -> None:
         self.root = os.path.realpath(root)
         self._alias = os.path.abspath(root)  # noqa: PTH100 - links must stay unresolved here
+        self._protected: list[list[str]] = []
+        for path in protected:
+            for spelling in {path, os.path.realpath(path)}:
+                inside = self.link_parts(spelling)
+                if inside is not None:
+                    self._protected.append([part.casefold() for part in inside])
         self._fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def close(self) -> None:
@@ -71,15 +81,22 @@ class Paths:
 
     @contextmanager
     def place(
-        self, path: str, *, follow: bool = True, change: bool = False, make: bool = False
+        self,
+        path: str,
+        *,
+        follow: bool = True,
+        change: bool = False,
+        make: bool = False,
+        whole: bool = False,
     ) -> Generator[Place]:
         """Walk to a path and hold its directory open. Raises `FileError`.
 
-        With `follow` a link in the last place is followed too; `change` refuses protected names;
-        `make` creates missing directories. The last name itself may be missing.
+        With `follow` a link in the last place is followed too; `change` refuses git's own names;
+        `make` creates missing directories; `whole` refuses what has something protected below it.
+        The last name itself may be missing.
         """
         parts = self.parts(path)
-        walk = _Walk(self, "/".join(parts) or ".", parts, change)
+        walk = _Walk(self, "/".join(parts) or ".", parts, change, whole)
         try:
             name = walk.descend(follow, make)
             yield Place(walk.fds[-1], name, walk.path)
@@ -97,6 +114,19 @@ class Paths:
         inside = self._below_root(target)
         return None if inside is None else [p for p in inside.split("/") if p not in {"", "."}]
 
+    def guard(self, names: Sequence[str], path: str, whole: bool) -> None:
+        """Raise `FileError` if the names from the root lead to or below something protected."""
+        if not self._protected:
+            return
+        here = [name.casefold() for name in names]
+        for kept in self._protected:
+            if here[: len(kept)] == kept or (whole and kept[: len(here)] == here):
+                shown = "/".join([self.root.rstrip("/"), *kept])
+                raise FileError(
+                    f"{path!r}: {shown!r} holds keys or Hob's own data, so file tools leave it "
+                    "alone; ask the person if you need it"
+                )
+
     def _below_root(self, path: str) -> str | None:
         for root in (self.root, self._alias):
             stem = root.rstrip("/")
@@ -111,13 +141,16 @@ class Paths:
 class _Walk:
     """One descent: the open directories from the root down, their names, what is still to go."""
 
-    def __init__(self, paths: Paths, path: str, parts: list[str], change: bool) -> None:
+    def __init__(
+        self, paths: Paths, path: str, parts: list[str], change: bool, whole: bool
+    ) -> None:
         self.path = path
         self.fds = [paths.start()]
         self._paths = paths
         self._names: list[str] = []
         self._todo: deque[str] = deque()
         self._change = change
+        self._whole = whole
         self._links = 0
         self._add(parts)
 
@@ -128,6 +161,9 @@ class _Walk:
             if name == "..":
                 self._up()
                 continue
+            # Before the link or directory is opened or made; of links also where they lead.
+            here = [*self._names, name]
+            self._paths.guard(here, self.path, self._whole and not self._todo)
             if not self._todo:
                 target = self._link(name) if follow else None
                 if target is None:
@@ -135,6 +171,7 @@ class _Walk:
                 self._follow(target)
             else:
                 self._enter(name, make)
+        self._paths.guard(self._names, self.path, self._whole)
         return "."
 
     def rewind(self, root_fd: int) -> None:

@@ -8,12 +8,11 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from urllib.parse import quote
 
 from hob.core.ports import ExecResult, Report
 from hob.sandboxes.streams import Capture, Pipe, Reporter
-from hob.sandboxes.tree import kill_tree
-
-MARKER = "HOB_CALL"
+from hob.sandboxes.tree import MARKER, kill_tree
 
 Watch = Callable[[asyncio.AbstractEventLoop, "subprocess.Popen[bytes]"], "asyncio.Future[None]"]
 
@@ -64,14 +63,22 @@ def watch_by_thread(
     return ended
 
 
+def owner_mark(owner: str) -> str:
+    """Return the start of the tokens of an owner's calls; no owner's mark starts another's."""
+    return quote(owner, safe="", errors="surrogatepass") + "/"
+
+
 class Processes:
     """Starts commands in one folder and answers for everything they leave behind."""
 
-    def __init__(self, cwd: str, env: Mapping[str, str], watch: Watch = watch_exit) -> None:
+    def __init__(
+        self, cwd: str, env: Mapping[str, str], watch: Watch = watch_exit, owner: str = ""
+    ) -> None:
         self._cwd = cwd
         self._env = dict(env)
         self._watch = watch
-        self._token = os.urandom(8).hex()
+        # Random too, because two sandboxes may have one owner: each kills its own calls only.
+        self._mark = f"{owner_mark(owner)}{os.urandom(8).hex()}-"
         self._calls = 0
         self._leftovers: set[Pipe] = set()
 
@@ -92,9 +99,10 @@ class Processes:
         loop = asyncio.get_running_loop()
         started = loop.time()
         self._calls += 1
-        token = f"{self._token}-{self._calls};"
+        token = f"{self._mark}{self._calls};"
         variables = {**self._env, **(env or {})}
-        variables[MARKER] = variables.get(MARKER, "") + token
+        outer = variables.get(MARKER, "")
+        variables[MARKER] = f"{outer.rstrip(';')};{token}" if outer else token
         ends = (*os.pipe(), *os.pipe())
         try:
             process = self._start(command, variables, ends)
@@ -144,7 +152,7 @@ class Processes:
         for pipe in self._leftovers:
             pipe.close()
         self._leftovers.clear()
-        return kill_tree(f"{self._token}-") if self._calls else 0
+        return kill_tree(self._mark) if self._calls else 0
 
 
 class Child:

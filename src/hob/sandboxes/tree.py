@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
+MARKER = "HOB_CALL"  # the variable that holds the tokens of all calls a process is part of
+
 _PROC = "/proc"
 _KILL_S = 0.5
 _PAUSE_S = 0.002
@@ -14,7 +16,7 @@ _ROUNDS = 3
 
 
 def kill_tree(token: str, leader: int | None = None) -> int:
-    """Kill each process that carries `token` in its environment, the leader's session and children.
+    """Kill each process that carries `token` (or one that starts so), the leader's session, children.
 
     Everything is stopped before it is killed, so that nothing forks in between, and the search is
     repeated until it finds nobody. Returns how many were still there after half a second (0 but for
@@ -63,13 +65,13 @@ def _send_group(pid: int, group: int, number: int) -> None:
 def living(token: str, leader: int | None = None, number: int = 0) -> set[int]:
     """Return the pids of living processes that belong to a command (zombies are dead).
 
-    They belong if their environment holds `token`, if their process group or session is the
-    leader's, or if one of their ancestors belongs. Each is sent the signal `number` as soon as it is
+    They belong if they carry `token`, if their process group or session is the leader's, or if one
+    of their ancestors belongs; we ourselves never do. Each is sent the signal `number` as soon as it is
     known, and its process group with it: a group never mixes ours with others, and one signal
     reaches even those in it who fork and leave faster than anybody can look. Without /proc nobody
     is found.
     """
-    mark = token.encode()
+    me = os.getpid()
     children: dict[int, list[int]] = {}
     alive: set[int] = set()
     found: set[int] = set()
@@ -83,12 +85,23 @@ def living(token: str, leader: int | None = None, number: int = 0) -> set[int]:
         if state in {b"Z", b"X"} and threads == 1:
             continue
         alive.add(pid)
-        if (leader is not None and leader in {pid, group, session}) or mark in _environ(pid):
+        if pid == me:
+            continue
+        if (leader is not None and leader in {pid, group, session}) or carries(pid, token):
             found.add(pid)
             _send_group(pid, group, number)
-    heirs = (_descendants(found, children) & alive) - found
+    heirs = (_descendants(found, children) & alive) - found - {me}
     send(heirs, number)
     return found | heirs
+
+
+def carries(pid: int, token: str) -> bool:
+    """Return whether a process is part of a call whose token is, or starts with, `token`."""
+    environ = b"\0" + _contents(f"{_PROC}/{pid}/environ")
+    for entry in environ.split(f"\0{MARKER}=".encode())[1:]:
+        if f";{token}".encode() in b";" + entry.partition(b"\0")[0]:
+            return True
+    return False
 
 
 def _descendants(pids: Iterable[int], children: Mapping[int, list[int]]) -> set[int]:
@@ -129,10 +142,6 @@ def _stat(pid: int) -> tuple[bytes, int, int, int, int] | None:
     if len(fields) < 18:
         return None
     return fields[0], int(fields[1]), int(fields[2]), int(fields[3]), int(fields[17])
-
-
-def _environ(pid: int) -> bytes:
-    return _contents(f"{_PROC}/{pid}/environ")
 
 
 def _contents(path: str) -> bytes:

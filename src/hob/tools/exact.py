@@ -4,7 +4,9 @@ Pure. Line endings are compared as if all were LF; what is written keeps the fil
 """
 
 import re
-from difflib import get_close_matches
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+from heapq import nlargest
 
 from msgspec import Struct
 
@@ -14,8 +16,13 @@ _NUMBERED = r"\s*\d+(\t|\s*[|:→])"
 _SHOWN_LINES = 12
 _SHOWN_CHARS = 200
 _SHOWN_PLACES = 20
+_ALIKE = 0.6
 _COMMON = 50  # a line that stands more often than this says nothing about the place
-_COMPARED = 3000
+# What a refusal may cost: beyond these it says less, but the loop never waits for it.
+_SEARCHED_LINES = 100_000
+_WANTED_LINES = 2000
+_COMPARED_CHARS = 150_000  # of lines that are compared roughly
+_COMPARED_WELL = 20  # lines that are compared in quadratic time
 
 
 class Edited(Struct, frozen=True):
@@ -53,10 +60,13 @@ def replace_once(before: str, search: str, replace: str) -> Edited | str:
 
 
 def _places(text: str, old: str) -> list[int]:
-    """Return every place, overlapping ones too: each is one the model may have meant."""
+    """Return the places, overlapping ones too: each is one the model may have meant.
+
+    At most one more than are shown: there may be as many as characters.
+    """
     places: list[int] = []
     at = text.find(old)
-    while at >= 0:
+    while at >= 0 and len(places) <= _SHOWN_PLACES:
         places.append(at)
         at = text.find(old, at + 1)
     return places
@@ -71,6 +81,10 @@ def _common(left: str, right: str) -> int:
 
 def _original(before: str, offset: int) -> int:
     """Return where an offset in the text with LF endings lies in the text as it is."""
+    total = before.count("\r\n")
+    if total == before.count("\n"):
+        # All lines end the same way, so counting lines is enough; going through them takes long.
+        return offset + (total and before.replace("\r\n", "\n").count("\n", 0, offset))
     at = before.find("\r\n")
     while 0 <= at < offset:
         # Everything before `at` counts in both; from here on the original is one longer.
@@ -89,10 +103,11 @@ def _ending(before: str, at: int) -> str:
 
 def _several(text: str, places: list[int]) -> str:
     lines = [text.count("\n", 0, at) + 1 for at in places[:_SHOWN_PLACES]]
-    more = f" and {len(places) - len(lines)} more" if len(places) > len(lines) else ""
+    many = len(places) > _SHOWN_PLACES
+    count = f"more than {_SHOWN_PLACES}" if many else f"{len(places)}"
     return (
-        f"search stands {len(places)} times, at lines {', '.join(map(str, lines))}{more}; "
-        "add lines around it until it is unique"
+        f"search stands {count} times, at lines {', '.join(map(str, lines))}"
+        f"{' and so on' if many else ''}; add lines around it until it is unique"
     )
 
 
@@ -103,7 +118,8 @@ def _absent(text: str, old: str, new: str) -> str:
     if new.strip() and text.count(new) == 1:
         line = text.count("\n", 0, text.index(new)) + 1
         return f"search was not found, but replace is already there, at line {line}"
-    lines = text.split("\n")
+    lines = text.split("\n", _SEARCHED_LINES)
+    del lines[_SEARCHED_LINES:]
     start = _nearest(lines, wanted)
     if start is None:
         return "search was not found and nothing is like it; read the file again"
@@ -124,6 +140,7 @@ def _nearest(lines: list[str], wanted: list[str]) -> int | None:
         if stripped := line.strip():
             index.setdefault(stripped, []).append(number)
     votes: dict[int, int] = {}
+    wanted = wanted[:_WANTED_LINES]
     for offset, line in enumerate(wanted):
         found = index.get(line.strip(), [])
         for number in found if len(found) <= _COMMON else found[:1]:
@@ -131,8 +148,32 @@ def _nearest(lines: list[str], wanted: list[str]) -> int | None:
     if votes:
         return max(0, max(votes, key=lambda start: (votes[start], -start)))
     offset, longest = max(enumerate(wanted), key=lambda pair: len(pair[1].strip()))
-    near = get_close_matches(longest.strip()[:_SHOWN_CHARS], list(index)[:_COMPARED], 1, 0.6)
-    return max(0, index[near[0]][0] - offset) if near else None
+    near = _similar(longest.strip()[:_SHOWN_CHARS], index)
+    return max(0, index[near][0] - offset) if near else None
+
+
+def _similar(wanted: str, lines: Iterable[str]) -> str:
+    """Return the line most like the wanted one, "" if none is; within a fixed amount of work."""
+    matcher = SequenceMatcher(None, "", wanted, autojunk=False)
+    rough: list[tuple[float, str]] = []
+    room = _COMPARED_CHARS
+    for line in lines:
+        # A line of another length is judged by that alone, which costs next to nothing.
+        room -= 20
+        if room < 0:
+            break
+        if 2 * min(len(line), len(wanted)) < _ALIKE * (len(line) + len(wanted)):
+            continue
+        room -= len(line)
+        matcher.set_seq1(line)
+        if (ratio := matcher.quick_ratio()) >= _ALIKE:
+            rough.append((ratio, line))
+    best, found = _ALIKE, ""
+    for _, line in nlargest(_COMPARED_WELL, rough, key=lambda pair: pair[0]):
+        matcher.set_seq1(line)
+        if (ratio := matcher.ratio()) > best or (ratio == best and not found):
+            best, found = ratio, line
+    return found
 
 
 def _divergence(lines: list[str], start: int, wanted: list[str]) -> str:

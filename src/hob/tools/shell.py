@@ -1,11 +1,12 @@
 """`bash`: one command line in a fresh shell."""
 
+import math
 import signal
 from typing import Annotated
 
 from hob.core.messages import Details, ToolResult
 from hob.core.ports import ExecResult, Report, Sandbox
-from hob.tools.bounds import cut_lines, cut_text
+from hob.tools.bounds import cut_line, cut_lines, cut_text
 from hob.tools.settings import Settings
 from hob.tools.tool import failed, tool
 
@@ -27,8 +28,11 @@ async def bash(
 ) -> ToolResult:
     """Run a command in the workspace with bash, each time in a new shell without stdin."""
     limit_s = settings.bash_timeout_s if timeout_s is None else timeout_s
-    if not limit_s > 0:
-        return failed(f"timeout_s must be above 0, not {limit_s:g}; leave it out for the default")
+    if not 0 < limit_s < math.inf:
+        shown = cut_line(str(limit_s), 20)
+        return failed(
+            f"timeout_s must be above 0 and finite, not {shown}; give seconds, such as 30"
+        )
     limit_s = min(limit_s, MAX_TIMEOUT_S)
     result = await sandbox.exec(
         ["bash", "--noprofile", "--norc", "-c", command],

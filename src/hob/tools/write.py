@@ -18,11 +18,12 @@ async def write_file(path: str, content: str, sandbox: Sandbox, settings: Settin
     check_whole(content)
     data = content.encode()
     before = _existing(sandbox, path)
+    note = _link_note(sandbox, path)
     sandbox.write(path, data)
     created = before is None
     verb = "Created" if created else "Replaced"
     return _written(
-        f"{verb} {path!r}: {len(data)} bytes.", path, (before or "", content), settings,
+        f"{verb} {path!r}: {len(data)} bytes.{note}", path, (before or "", content), settings,
         bytes=len(data), created=created,
     )  # fmt: skip
 
@@ -52,6 +53,7 @@ async def edit_file(
     if isinstance(edited, str):
         return failed(f"{path!r}: {edited}")
     data = before.encode(edited.text)
+    note = _link_note(sandbox, path)
     sandbox.write(path, data)
     where = (
         f"line {edited.first_line}"
@@ -59,7 +61,7 @@ async def edit_file(
         else f"lines {edited.first_line}-{edited.last_line}"
     )
     return _written(
-        f"Edited {path!r}, {where}.", path, (before.text, edited.text), settings,
+        f"Edited {path!r}, {where}.{note}", path, (before.text, edited.text), settings,
         bytes=len(data), created=False, lines=[edited.first_line, edited.last_line],
     )  # fmt: skip
 
@@ -86,6 +88,14 @@ def _existing(sandbox: Sandbox, path: str) -> str | None:
         return None
     text = decode(sandbox.read(path, MAX_FILE_BYTES))
     return "" if text is None else text.text
+
+
+def _link_note(sandbox: Sandbox, path: str) -> str:
+    """Return a warning for a file that has other names: a write makes it a file of its own."""
+    info = sandbox.stat(path)
+    if info is None or info.links < 2:
+        return ""
+    return " It had another hard link, which keeps the old contents."
 
 
 def _text(sandbox: Sandbox, path: str) -> Text:
