@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,78 @@ def test_what_cannot_be_repaired_is_left_as_found(tmp_path: Path) -> None:
     assert state_of(tmp_path) == before
     assert "No file was changed" in last_words(messages)
     assert "--base-url" in last_words(messages)
+
+
+def test_all_searches_together_have_one_time_limit(tmp_path: Path) -> None:
+    many = "".join(f"    a{i} = number + {i}\n" for i in range(60))
+    lay_out(tmp_path, {
+        "sums.py": f"def total(number):\n{many}    return a1\n",
+        "test_sums.py": "from sums import total\n\n\ndef test_total():\n    assert total(1) == 'no'\n",
+    })  # fmt: skip
+    budgets: list[float] = []
+
+    def slow(name: str, arguments: dict[str, Any]) -> Answer | None:
+        if name == "bash" and "try candidate" in arguments["command"]:
+            (job,) = [row for row in arguments["command"].split("\n") if row.startswith("{")]
+            budgets.append(json.loads(job)["budget_s"])
+            report = {"tried": 9, "last": 9, "green": [], "seconds": budgets[-1]}
+            return f"HOB-OFFLINE 1/1 {json.dumps(report)}", False
+        return None
+
+    messages = drive(Workspace(tmp_path, slow))
+    assert len(budgets) == 2
+    assert sum(budgets) <= 240
+    assert "I tried 18 small changes" in last_words(messages)
+
+
+def test_the_last_run_leaves_no_data_of_plugins_behind(tmp_path: Path) -> None:
+    plugin = (
+        "import os\nimport subprocess\nimport sys\nfrom pathlib import Path\n\n\ndef pytest_sessionfinish():\n"
+        "    for name in ('COVERAGE_FILE', 'HYPOTHESIS_STORAGE_DIRECTORY'):\n"
+        "        Path(os.environ.get(name, name)).write_text('data')\n"
+        "    code = 'import sys; sys.path.insert(0, str()); import dates'\n"
+        "    subprocess.run([sys.executable, '-I', '-c', code], check=True)\n"
+    )
+    files = DATED | {"conftest.py": plugin}
+    before = lay_out(tmp_path, files)
+    messages = drive(Workspace(tmp_path))
+    assert last_words(messages).startswith("Repaired")
+    assert state_of(tmp_path).keys() == before.keys()
+    assert not list(tmp_path.rglob("__pycache__"))
+
+
+@pytest.mark.parametrize(("lines", "says"), [(2600, "Repaired in `span.py`"), (9000, "too long")])
+def test_a_long_file_is_read_to_its_end_or_said_to_be_too_long(
+    tmp_path: Path, lines: int, says: str
+) -> None:
+    lay_out(tmp_path, RANGES | {"span.py": RANGES["span.py"] + "# more\n" * lines})
+    assert says in last_words(drive(Workspace(tmp_path)))
+
+
+def test_a_search_that_is_told_to_stop_removes_its_scratch_copy(tmp_path: Path) -> None:
+    lay_out(tmp_path / "work", HOPELESS)
+    temp = tmp_path / "temp"
+    temp.mkdir()
+
+    def stop(name: str, arguments: dict[str, Any]) -> Answer | None:
+        if name != "bash" or "try candidate" not in arguments["command"]:
+            return None
+        with subprocess.Popen(
+            ["bash", "-c", arguments["command"]], cwd=tmp_path / "work", stdout=subprocess.PIPE,
+            env=dict(os.environ, TMPDIR=str(temp)), start_new_session=True,
+        ) as child:  # fmt: skip
+            limit = time.monotonic() + 10
+            while not list(temp.glob("*/work/*")) and time.monotonic() < limit:
+                time.sleep(0.02)
+            assert list(temp.glob("*/work/*"))
+            os.killpg(child.pid, signal.SIGTERM)
+        return "cancelled by the person", True
+
+    drive(Workspace(tmp_path / "work", stop))
+    limit = time.monotonic() + 5
+    while list(temp.iterdir()) and time.monotonic() < limit:
+        time.sleep(0.02)
+    assert not list(temp.iterdir())
 
 
 def test_no_tests_at_all(tmp_path: Path) -> None:

@@ -37,6 +37,17 @@ RULES = [
     ("yield f(a)", "yield from f(a)", ()),
     ("for y in a:\n    b = y\n    return b", "for y in a:\n    b = y\nreturn b", ()),
     ("b = a + 1", "b = a + 1\nreturn b", ()),
+    ("i = a\nx = b[:]", "i = a\nx = b[i:]", ()),
+    ("x = b[i:]\ny = b[:]", "x = b[i:]\ny = b[1:]", ()),
+    ("g(a)\nx = b", "g(a)\nx = g(b)", ()),
+    ("y = a.clean()\nx = b", "y = a.clean()\nx = b.clean()", ()),
+    ("y = g(a, key=n)\nx = g(b)", "y = g(a, key=n)\nx = g(b, key=n)", ()),
+    ("y = g(a, n)\nx = g(b)", "y = g(a, n)\nx = g(b, n)", ()),
+    (
+        "def g(a):\n    a.log()\n    return 1\nx = a",
+        "def g(a):\n    a.log()\n    return 1\na.log()\nx = a",
+        (),
+    ),
     ("x = nmae", "x = name", (("NameError", "name 'nmae' is not defined"),)),
     ("x = math.pi", "x = math.pi", (("NameError", "name 'math' is not defined"),)),
     (

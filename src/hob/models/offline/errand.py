@@ -39,11 +39,21 @@ def command(title: str, name: str, job: dict[str, Any], python: str = "") -> str
     return "\n".join(lines)
 
 
-def plain_command(title: str, words: str) -> str:
-    """Return a command that runs the person's own words and reports their exit code."""
+# Tests may start a Python that heeds neither -B nor the environment: its caches are removed by their age.
+TIDY = (
+    "find . -path '*/__pycache__/*.pyc' -newer \"$D\" -exec rm -f {} + 2>/dev/null\n"
+    'find . -depth -type d -name __pycache__ -newer "$D" -empty -exec rmdir {} + 2>/dev/null\n'
+)
+
+
+def plain_command(title: str, words: str, litter: tuple[str, ...] = ()) -> str:
+    """Return a command that runs these words and reports their exit code; `litter` names where they may write."""
+    away = "".join(f'export {name}="$D/{name.lower()}"\n' for name in litter)
+    tidy = TIDY if litter else ""
+    folder = "D=$(mktemp -d) || exit 1\ntrap 'rm -rf \"$D\"' EXIT\n" if litter else ""
     return (
-        f"# {title}\n"
-        f"out=$({words} 2>&1); code=$?\n"
+        f"# {title}\n{folder}{away}"
+        f"out=$({words} 2>&1); code=$?\n{tidy}"
         "printf '%s\\n' \"$out\" | tail -n 12\n"
         'echo "HOB-OFFLINE 1/1 {\\"exit\\":$code}"'
     )

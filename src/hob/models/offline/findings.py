@@ -10,7 +10,7 @@ from hob.models.offline.repairs.generate import Candidate, generate, values_in
 from hob.models.offline.repairs.scene import Clues
 
 NUMBERED = re.compile(r"^\s*(\d+)\t(.*)$", re.DOTALL)
-MAX_TRIES = 1200
+MAX_TRIES = 2400
 BATCH = 600
 BATCH_CHARACTERS = 45_000
 
@@ -56,6 +56,7 @@ class Found(Struct, frozen=True):
     green: list[int] = field(default_factory=list[int])
     aimed: list[int] = field(default_factory=list[int])
     hangs: int = 0
+    seconds: float = 0.0
     problem: str = ""
 
 

@@ -19,7 +19,7 @@ from hob.models.offline.findings import (
 )
 from hob.models.offline.moves import Act
 from hob.models.offline.state import State, Task, finish
-from hob.models.offline.steps import next_move
+from hob.models.offline.steps import BUDGET_S, SEARCH_S, next_move
 from hob.models.offline.wish import STOP, Wish, read_wish
 
 REFUSED = re.compile(
@@ -28,8 +28,9 @@ REFUSED = re.compile(
 )
 RAN = re.compile(r"\s*(?:exit code|killed by|command timed out)", re.IGNORECASE)
 CUT = re.compile(r"\b(?:cancel|interrupt)", re.IGNORECASE)
-MAX_READS = 5
-MAX_BATCHES = 3
+MAX_READS = 9
+MAX_BATCHES = 4
+LEAST_S = 15  # a batch that is shorter than this is not worth its start
 UNTOUCHED = "No file was changed"
 
 
@@ -171,7 +172,10 @@ def to_read(task: Task) -> None:
             left -= needed
             wanted.append(suspect.path)
     if not wanted:
-        finish(task, f"{tally(task)}, but I found no source file to repair. {UNTOUCHED}. {WHO}")
+        longer = [suspect.path for suspect in probe.files[:4] if suspect.lines]
+        long = f"the code they run is too long for this search (`{'`, `'.join(longer)}`)"
+        why = long if longer else "I found no source file to repair"
+        finish(task, f"{tally(task)}, but {why}. {UNTOUCHED}. {WHO}")
         return
     task.queue = (*[path for path in test if path not in wanted], *wanted)
     task.phase = "read"
@@ -234,17 +238,25 @@ def after_search(task: Task, report: dict[str, Any] | None, denied: bool) -> Non
         # The batch was lost (time limit, interruption): go on behind it rather than lose the same again.
         task.cursor += sent
         task.retries += 1
+        task.searched_s += BUDGET_S
     elif found.problem:
         finish(task, f"{tally(task)}, but {found.problem}. {UNTOUCHED} by me. {WHO}")
         return
     else:
         task.tried += found.tried
+        task.searched_s += found.seconds
         task.chosen = tuple(choose(task.candidates, task.cursor, found.green))
         task.cursor += max(1, found.last + 1)
     if task.chosen:
         take_next(task)
-    elif task.batches >= MAX_BATCHES or task.cursor >= len(task.candidates) or task.retries > 1:
+    elif search_is_over(task):
         finish(task, give_up(task))
+
+
+def search_is_over(task: Task) -> bool:
+    """Tell whether the tries, the time or the candidates are used up."""
+    used_up = task.batches >= MAX_BATCHES or task.searched_s > SEARCH_S - LEAST_S
+    return used_up or task.cursor >= len(task.candidates) or task.retries > 1
 
 
 def take_next(task: Task) -> None:
@@ -264,6 +276,8 @@ def after_verify(task: Task, report: dict[str, Any] | None) -> None:
         task.phase = "undo"
         return
     count = f"All {task.probe.total} tests pass now; {task.probe.n_bad} failed before."
+    if task.chosen:
+        count += " Another small change passes them too, so the tests alone do not say which one is meant."
     finish(
         task,
         f"Repaired {in_words(task.change)}. {count} This was found by search, not by understanding: "

@@ -40,6 +40,7 @@ class Task(Struct):
     cursor: int = 0
     batches: int = 0
     tried: int = 0
+    searched_s: float = 0.0
     retries: int = 0
     chosen: tuple[Candidate, ...] = ()
     change: Change | None = None

@@ -13,6 +13,9 @@ from hob.models.offline.state import Task
 NEEDED = ("bash", "edit_file", "read_file")
 LONG_S = 400
 BUDGET_S = 170
+SEARCH_S = 240  # all batches together, so that nobody waits much longer than five minutes
+# What pytest's plugins would leave in the person's folder goes into one that is removed.
+LITTER = ("COVERAGE_FILE", "HYPOTHESIS_STORAGE_DIRECTORY")
 HEAD = "No language model is connected, so this is a search for a repair. "
 
 
@@ -81,7 +84,7 @@ def _search(task: Task) -> Act:
         "files": [suspect.path for suspect in probe.files],
         "sha": [suspect.sha for suspect in probe.files],
         "candidates": rows,
-        "budget_s": BUDGET_S,
+        "budget_s": min(BUDGET_S, SEARCH_S - task.searched_s),
         "enough": 3,
         "after_first": 8,
     }
@@ -113,7 +116,7 @@ def _verify(task: Task) -> Act:
         return act(text, "bash", command=plain_command(title, task.wish.command), timeout_s=180)
     if task.probe.pytest and not task.probe.plain:
         words = f"{task.probe.python or 'python3'} -B -m pytest -q -p no:cacheprovider"
-        return act(text, "bash", command=plain_command(title, words), timeout_s=180)
+        return act(text, "bash", command=plain_command(title, words, LITTER), timeout_s=180)
     words = command(title, "check", common_job(task), task.probe.python)
     return act(text, "bash", command=words, timeout_s=LONG_S)
 

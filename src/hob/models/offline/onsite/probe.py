@@ -155,6 +155,7 @@ def main(job: dict[str, Any]) -> None:
         if any(kind == "pytest" for kind in kinds.values()):
             survey.say({"problem": "no pytest"})
             return
+    survey.leave_when_told()
     with tempfile.TemporaryDirectory() as folder:
         scratch = f"{os.path.realpath(folder)}/work"
         survey.copy(root, scratch, files)

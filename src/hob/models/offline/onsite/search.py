@@ -30,11 +30,20 @@ class Bench:
     def aim(self) -> str:
         """Run the failing tests up to the first that still fails; return passed, failed or hang."""
         first = dict(self.plan, stop=True)
-        records = suite.run(first, self.job["bad_ids"], 20 + self.plan["limit_s"])
-        if any(record.get("error") == "Hang" for record in records):
-            return "hang"
-        outcomes = [record["outcome"] for record in records]
-        return "passed" if "failed" not in outcomes and "passed" in outcomes else "failed"
+        # File by file: most candidates fail in the first, and need not wait until all others are collected.
+        files: dict[str, list[str]] = {}
+        for one in self.job["bad_ids"]:
+            files.setdefault(one.split("::")[0], []).append(one)
+        passed = False
+        for ids in files.values():
+            records = suite.run(first, ids, 20 + self.plan["limit_s"])
+            outcomes = [record["outcome"] for record in records]
+            if any(record.get("error") == "Hang" for record in records):
+                return "hang"
+            if "failed" in outcomes:
+                return "failed"
+            passed = passed or "passed" in outcomes
+        return "passed" if passed else "failed"
 
     def whole(self) -> bool:
         """Run the whole suite; True if nothing failed and no test went missing."""
@@ -54,10 +63,17 @@ def sound(text: str) -> bool:
     return True
 
 
-def attempt(bench: Bench, result: dict[str, Any], number: int, path: Path, text: str) -> None:
-    """Put one candidate in place, judge it, and write the verdict into the result."""
+def put(path: Path, text: str) -> None:
+    """Write a source file and forget its bytecode: same second and same length would count as unchanged."""
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write(text)
+    for old in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
+        old.unlink(missing_ok=True)
+
+
+def attempt(bench: Bench, result: dict[str, Any], number: int, path: Path, text: str) -> None:
+    """Put one candidate in place, judge it, and write the verdict into the result."""
+    put(path, text)
     result["tried"] += 1
     verdict = bench.aim()
     if verdict == "hang":
@@ -93,8 +109,7 @@ def search(job: dict[str, Any], bench: Bench) -> dict[str, Any]:
         try:
             attempt(bench, result, number, path, changed)
         finally:
-            with path.open("w", encoding="utf-8", newline="") as file:
-                file.write(original)
+            put(path, original)
         if len(result["green"]) >= job["enough"]:
             break
     result["seconds"] = round(job["budget_s"] - (deadline - time.monotonic()), 1)
@@ -108,6 +123,7 @@ def main(job: dict[str, Any]) -> None:
     files, _ = survey.walk(root)
     if job["pytest"]:
         pytests.load_pytest()
+    survey.leave_when_told()
     with tempfile.TemporaryDirectory() as folder:
         scratch = f"{os.path.realpath(folder)}/work"
         survey.copy(root, scratch, files)

@@ -87,6 +87,7 @@ def limit_resources() -> None:
 def child(plan: dict[str, Any], ids: list[str] | None, skip: list[str], out_fd: int) -> None:
     """Run the tests; called in the forked child and never returns to the caller's stack."""
     os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     nothing = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(nothing, fd)

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,11 @@ def say(result: dict[str, Any]) -> None:
     for number, part in enumerate(parts, 1):
         sys.stdout.write(f"HOB-OFFLINE {number}/{len(parts)} {part}\n")
     sys.stdout.flush()
+
+
+def leave_when_told() -> None:
+    """End on a polite signal by the ordinary way out, so that no scratch copy stays behind."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def walk(root: str) -> tuple[list[str], int]:

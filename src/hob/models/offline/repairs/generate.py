@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from hob.models.offline.repairs import missing, names, operators, shapes, statements
+from hob.models.offline.repairs import missing, names, nearby, operators, shapes, statements
 from hob.models.offline.repairs.scene import Clues, Scene
 from hob.models.offline.repairs.source import Patch, Source
 
@@ -38,6 +38,9 @@ RULES: tuple[tuple[tuple[type[ast.AST], ...], tuple[Rule, ...]], ...] = (
         missing.base_cases, missing.missing_return, missing.forgotten, missing.declarations, missing.defaults,
     )),
     ((ast.ClassDef,), (missing.super_call,)),
+    ((ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.BinOp), (nearby.around,)),
+    ((ast.Call,), (nearby.arguments,)),
+    ((ast.FunctionDef, ast.AsyncFunctionDef), (nearby.statements,)),
 )  # fmt: skip
 BOOSTS = {
     "IndexError": {"off by one": 1.8, "bounds": 1.8, "comparison": 1.4, "guard": 1.5, "constant": 1.2},

@@ -62,6 +62,14 @@ class Scene:
                 and 0 < len(n.value) < 40
             )
         )
+        self.statements = tuple(n for n in nodes if isinstance(n, ast.stmt))
+        self.calls: dict[str, list[ast.Call]] = {}
+        for call in (n for n in nodes if isinstance(n, ast.Call)):
+            self.calls.setdefault(source.words(call.func).rsplit(".", maxsplit=1)[-1], []).append(
+                call
+            )
+        self.wrappers = _wrappers(self.calls)
+        self.methods = tuple(name for name, calls in self.calls.items() if _bare_method(calls))
         self.outer = tuple(dict.fromkeys(_module_names(source.tree)))
 
     def scope(self, node: ast.AST) -> Scope:
@@ -83,6 +91,23 @@ class Scene:
     def saw(self, *errors: str) -> bool:
         """Tell whether a failing test ended with one of these errors."""
         return any(error in self.clues.errors for error in errors)
+
+
+def _wrappers(calls: dict[str, list[ast.Call]]) -> tuple[str, ...]:
+    """Return the functions that the file calls by their name with one argument, the usual ones first."""
+    found = {
+        name: sum(
+            isinstance(one.func, ast.Name) and len(one.args) == 1 and not one.keywords
+            for one in group
+        )
+        for name, group in calls.items()
+    }
+    return tuple(sorted((name for name in found if found[name]), key=lambda name: -found[name]))
+
+
+def _bare_method(calls: list[ast.Call]) -> bool:
+    """Tell whether the file calls a method without any argument."""
+    return any(isinstance(one.func, ast.Attribute) and not one.args + one.keywords for one in calls)
 
 
 def _module_names(tree: ast.Module) -> list[str]:
@@ -148,5 +173,7 @@ def _numeric(function: Function) -> list[str]:
             parts = [node.target]
         elif isinstance(node, ast.Subscript):
             parts = [node.slice]
+        elif isinstance(node, ast.Slice):
+            parts = [part for part in (node.lower, node.upper) if part]
         found += [part.id for part in parts if isinstance(part, ast.Name)]
     return found

@@ -121,9 +121,15 @@ def cut(scene: Scene, node: ast.Subscript, part: ast.Slice) -> Iterator[Patch]:
     if lower and upper:
         yield scene.patch(node, f"{value}[{lower}:]", "bounds", 0.3)
         yield scene.patch(node, f"{value}[:{upper}]", "bounds", 0.3)
-    for other in scene.scope(node).numeric[:5]:
+    if not (lower and upper):
+        for text in (lower or "1", lower or "-1"):
+            yield scene.patch(node, f"{value}[{text}:{upper or '-1'}]", "bounds", 0.2)
+        for text in () if lower else ("1", "-1"):
+            yield scene.patch(node, f"{value}[{text}:{upper}]", "bounds", 0.25)
+    numeric = scene.scope(node).numeric
+    for other in numeric[: 5 if lower and upper else 10]:
         for text in (f"{other}:{upper}", f"{lower}:{other}"):
-            yield scene.patch(node, f"{value}[{text}]", "bounds", 0.12)
+            yield scene.patch(node, f"{value}[{text}]", "bounds", 0.12 if lower and upper else 0.2)
 
 
 def wrapped(scene: Scene, node: ast.expr) -> Iterator[Patch]:
