@@ -337,3 +337,18 @@ def test_long_output_goes_to_a_blob_and_its_ends_stay():
     assert "23616 characters cut here" in result.details.stdout
     assert result.details.stderr == "short"
     assert blobs.get(result.details.metadata["blobs"]["stdout"]) == b"o" * 40_000
+
+
+def test_a_hundred_inputs_at_once_are_all_delivered():
+    async def main():
+        house = House(script([]))
+        log = await house.open()
+        for n in range(100):
+            await house.send(log, Prompt(f"p{n}", f"{n}"))
+        await house.drive(log)
+        await house.check(log)
+        assert [m.text for m in log.session.messages if isinstance(m, UserMessage)] == [
+            str(n) for n in range(100)
+        ]
+
+    asyncio.run(main())

@@ -14,7 +14,7 @@ from hob.core.session import Session, fold, reduce
 Tell = Callable[[e.Recorded | Delta], None]
 Decide = Callable[[Session], Sequence[e.Event]]
 
-MAX_RECORDS = 64
+MAX_RECORDS = 10_000  # more than any backlog of inputs; a plan that never gets beyond it is a bug
 
 
 class Log:
