@@ -110,8 +110,9 @@ class ScriptedServer:
             return
         self._port = server.sockets[0].getsockname()[1]
         self._ready.set()
-        async with server:
-            await self._stop.wait()
+        await self._stop.wait()
+        # Only stop listening: since Python 3.12 `wait_closed` waits for clients, which may never leave.
+        server.close()
         writers = list(visits.values())
         for task in visits:
             task.cancel()
