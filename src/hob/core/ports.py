@@ -35,6 +35,7 @@ class Model(Protocol):
 
 
 Report = Callable[[str, str], None]  # (stream "stdout" | "stderr", text): output of a running tool
+Sink = Callable[[str, bytes], None]  # (stream, bytes): every byte that a command writes, in order
 
 
 class Tool(Protocol):
@@ -142,6 +143,33 @@ class ExecResult(Struct, frozen=True):
     stderr_bytes: int = 0
 
 
+class Terminal(Protocol):
+    """An interactive program in a pseudo terminal."""
+
+    async def send(self, text: str) -> None:
+        """Type text, control characters included. Raises `FileError` if the program has ended."""
+        ...
+
+    async def read(
+        self, *, timeout_s: float, quiet_s: float = 0.3, until: str | None = None
+    ) -> str:
+        """Return what it printed since the last read, raw.
+
+        Waits until nothing came for `quiet_s` (after something did), until the text matches the
+        regular expression `until`, until the program has ended, or `timeout_s` is over.
+        """
+        ...
+
+    @property
+    def exit_code(self) -> int | None:
+        """Return how it ended, None while it runs; negative for a signal."""
+        ...
+
+    async def close(self) -> None:
+        """Hang up and kill the whole process tree. May be called twice."""
+        ...
+
+
 class FileInfo(Struct, frozen=True):
     """One directory entry. `kind` is file, dir, link or other; size in bytes; `links` are its names."""
 
@@ -164,7 +192,12 @@ class Sandbox(Protocol):
 
     @property
     def root(self) -> str:
-        """Return the absolute real path of the workspace."""
+        """Return the absolute real path of the workspace, as commands in it see it."""
+        ...
+
+    @property
+    def scratch(self) -> str:
+        """Return a private folder outside the workspace, as commands see it, for our own state; gone at the end."""
         ...
 
     async def exec(
@@ -175,11 +208,24 @@ class Sandbox(Protocol):
         report: Report | None = None,
         max_bytes: int = 65536,
         env: dict[str, str] | None = None,
+        sink: Sink | None = None,
     ) -> ExecResult:
         """Run an argument vector with the workspace as directory, nothing on stdin, an allow-listed environment.
 
         At the limit, and on cancellation, the whole process tree is killed; what it printed is kept.
+        `sink` gets every byte, also those that `max_bytes` leaves out of the result.
         """
+        ...
+
+    async def terminal(
+        self,
+        command: Sequence[str],
+        *,
+        columns: int = 100,
+        lines: int = 30,
+        env: dict[str, str] | None = None,
+    ) -> "Terminal":
+        """Start an interactive program in a pseudo terminal. Raises `FileError` where there is none."""
         ...
 
     def read(self, path: str, max_bytes: int) -> bytes:
