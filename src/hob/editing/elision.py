@@ -1,0 +1,110 @@
+"""Stage 5: `...` for lines that a model did not copy; the same lines stay in the file."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hob.editing.lines import Index, Place, places
+from hob.editing.outcome import EditRefused
+
+_MOST_LINES = 400
+_MARK = r"(?:\.\.\.|\u2026)"
+_BARE = re.compile(
+    rf"\s*(?:{_MARK}|(?:#|//|--|;|%)\s*{_MARK}|/\*\s*{_MARK}\s*\*/|<!--\s*{_MARK}\s*-->)\s*"
+)
+_COMMENT = re.compile(
+    rf"\s*(?:#|//|--|;|%|/\*|<!--|\{{/\*)\s*(?:{_MARK}.*|.*{_MARK}\s*(?:\*/\}}?|-->)?|"
+    r".*\b(?:rest of|remain(?:s|ing)?|existing|unchanged|same as|as before|omitted|"
+    r"other (?:code|methods|functions|lines|fields|cases)|keep (?:the )?(?:rest|existing|as))\b.*)\s*",
+    re.IGNORECASE,
+)
+_OPENER = re.compile(r".*:\s*(?:#.*)?")
+
+
+class Segment(NamedTuple):
+    """A part of a quotation between two elisions, and what it becomes."""
+
+    quoted: list[str]
+    wanted: list[str]
+
+
+def is_elision(line: str) -> bool:
+    """Return whether a line stands for lines that are not there."""
+    return _BARE.fullmatch(line) is not None or _COMMENT.fullmatch(line) is not None
+
+
+def check_kept(
+    quoted: list[str], wanted: list[str], hunks: Sequence[tuple[int, int, int, int]]
+) -> None:
+    """Raise `EditRefused` if lines would be removed in favour of a line that only stands for them."""
+    there = {line.strip() for line in quoted}
+    for i1, i2, j1, j2 in hunks:
+        removed = sum(bool(line.strip()) for line in quoted[i1:i2])
+        for j in range(j1, j2):
+            line = wanted[j]
+            if not removed or line.strip() in there or not is_elision(line):
+                continue
+            if removed == 1 and _is_body(wanted, j):
+                continue
+            raise EditRefused(
+                f"replace has {line.strip()[:80]!r} where search has lines, and they would be "
+                "removed; write out every line that is to stay, or leave it out of search and replace"
+            )
+
+
+def _is_body(wanted: list[str], j: int) -> bool:
+    """Return whether `...` is a statement of Python: the one line in a block."""
+    return wanted[j].strip() == "..." and j > 0 and _OPENER.fullmatch(wanted[j - 1]) is not None
+
+
+def segments(quoted: list[str], wanted: list[str]) -> list[Segment] | None:
+    """Cut both at their elisions; None without any in the quotation. Unpaired ones are refused."""
+    left = [n for n, line in enumerate(quoted) if is_elision(line)]
+    if not left:
+        return None
+    right = [n for n, line in enumerate(wanted) if is_elision(line)]
+    if len(left) != len(right):
+        raise EditRefused(
+            f"search has {len(left)} lines like '...' and replace has {len(right)}; each has to "
+            "stand in both, or write the lines out"
+        )
+    parts = [
+        Segment(quoted[i1:i2], wanted[j1:j2])
+        for (i1, i2), (j1, j2) in zip(_between(left, quoted), _between(right, wanted), strict=True)
+    ]
+    # An elision at either end stands for nothing that is between two known places.
+    inner = [part for part in parts if _solid(part.quoted)]
+    for part in parts:
+        if not _solid(part.quoted) and _solid(part.wanted):
+            raise EditRefused(
+                "replace has lines beside '...' where search has none; quote the lines they go to"
+            )
+    return inner
+
+
+def chains(index: Index, parts: list[Segment]) -> list[list[Place]]:
+    """Return the ways to find all segments in order, each the nearest after the one before."""
+    if not parts:
+        return []
+    found = [[place] for place in places(index, parts[0].quoted)]
+    for part in parts[1:]:
+        after = sorted(places(index, part.quoted), key=lambda place: place.first)
+        found = [
+            [*chain, tail]
+            for chain in found
+            if (tail := _nearest(chain[-1].last, after)) is not None
+        ]
+    return found
+
+
+def _nearest(last: int, after: list[Place]) -> Place | None:
+    return next((place for place in after if last < place.first <= last + _MOST_LINES), None)
+
+
+def _between(marks: list[int], lines: list[str]) -> list[tuple[int, int]]:
+    starts = [0, *(mark + 1 for mark in marks)]
+    return list(zip(starts, [*marks, len(lines)], strict=True))
+
+
+def _solid(lines: list[str]) -> bool:
+    return any(line.strip() for line in lines)
