@@ -27,14 +27,9 @@ def hits(document: Document, search: str) -> list[Hit]:
         line += text.count("\n", counted, at)
         counted = at
         lead = text[text.rfind("\n", 0, at) + 1 : at]
-        found.append(
-            Hit(
-                at,
-                line,
-                not lead and _ends(text, at, search),
-                _is_blank(lead) and search[0] != "\n",
-            )
-        )
+        ends = _ends(text, at, search)
+        indented = _is_blank(lead) and search[0] != "\n"
+        found.append(Hit(at, line, not lead and ends, indented, ends))
         at = text.find(search, at + 1)
     return found
 
@@ -46,7 +41,7 @@ def whole_hits(document: Document, search: str) -> list[Hit]:
     at = 0 if text.startswith(search) else text.find("\n" + search) + 1
     while (at or not found) and len(found) <= MOST_PLACES and text.startswith(search, at):
         if _ends(text, at, search):
-            found.append(Hit(at, text.count("\n", 0, at), True, False))
+            found.append(Hit(at, text.count("\n", 0, at), True, False, True))
         after = text.find("\n" + search, at)
         if after < 0:
             break

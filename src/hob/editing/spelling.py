@@ -93,12 +93,15 @@ def agreement(line: str, quoted: str) -> Level | None:
         return Level.TRAILING
     if line.strip() == quoted.strip():
         return Level.INDENTATION
-    left, right = fold(line).strip(), fold(quoted).strip()
-    if left == right:
+    return _loose_agreement(fold(line).strip(), fold(quoted).strip())
+
+
+def _loose_agreement(line: str, quoted: str) -> Level | None:
+    if line == quoted:
         return Level.FOLDED
-    if max(len(left), len(right)) > LONG_LINE:
-        return Level.SPACING if left.split() == right.split() else None
-    one, other = _spaced(left), _spaced(right)
+    if max(len(line), len(quoted)) > LONG_LINE:
+        return Level.SPACING if line.split() == quoted.split() else None
+    one, other = _spaced(line), _spaced(quoted)
     if one == other:
         return Level.SPACING
     return Level.QUOTES if [*map(_plain, one)] == [*map(_plain, other)] else None

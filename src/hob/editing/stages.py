@@ -106,8 +106,10 @@ class Task:
         quoted, wanted = quoted_lines(said.search), quoted_lines(said.replace)
         aligner = Aligner(self._index, quoted)
         found = aligner.best()
-        if not found or (why := self._unfit(aligner, found[0])):
-            self._refuse(said, why if found else "")
+        if not found:
+            self._refuse(said, "")
+        if why := self._unfit(aligner, found[0]):
+            self._refuse(said, why)
         best = found[0]
         if len(found) > 1 and best.score - found[1].score < MARGIN:
             starts = [self._number(one) for one in found if best.score - one.score < MARGIN]
