@@ -16,6 +16,7 @@ class Hit(NamedTuple):
     line: int
     whole: bool  # it is nothing but whole lines
     indented: bool  # it starts within an indentation
+    ends: bool  # it ends where a line ends
 
 
 def hits(document: Document, search: str) -> list[Hit]:
