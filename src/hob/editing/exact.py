@@ -57,7 +57,7 @@ def splice(document: Document, hit: Hit, search: str, replace: str) -> tuple[str
     """
     text, at = document.plain, hit.at
     first = hit.line + 1
-    if search[0] == "\n" and replace[:1] not in {"", "\n"} and at and text[at - 1] != "\n":
+    if search[0] == "\n" and at and replace[:1] not in {"", "\n"} and replace != search[1:]:
         # This line break ends the line above, which is not what is to be replaced.
         at, search = at + 1, search[1:]
     if search[:1] != "\n" and text[at - 1 : at] == "\n":
