@@ -347,6 +347,7 @@ def elided(d: Draft) -> bool:
 
 
 def crlf(d: Draft) -> bool:
+    d.extra = ["crlf"]
     d.before = lambda text: text.replace("\n", "\r\n")
     return True
 
@@ -391,7 +392,7 @@ def stale(d: Draft) -> bool:
 
 def foreign(d: Draft) -> bool:
     d.quoted = [re.sub(r"\b([a-z]{4,})\b", lambda m: m[1][::-1], line) for line in d.quoted]
-    if len({*d.quoted} & {*d.lines[d.start : d.end]}) > 1:
+    if {*d.quoted} & {*d.lines[d.start : d.end]} - {""}:
         return False
     d.refused = True
     return True
@@ -459,13 +460,13 @@ def cases(seed: int, count: int) -> Iterator[Case]:
         if not parses("\n".join(right) + "\n"):
             continue
         noise = dice.choice(NOISES if dice.random() < 0.83 else REFUSALS)
-        if not noise(d):
-            continue
         d.kind = noise.__name__
-        if not d.refused and dice.random() < 0.15:
-            second = dice.choice((dedented, trailing, typo, fenced, crlf, comment))
-            if second.__name__ != d.kind and (second is not crlf or not d.extra) and second(d):
-                d.kind += "+" + second.__name__
+        second = dice.choice((dedented, trailing, typo, comment, crlf))
+        both = noise in NOISES and dice.random() < 0.15 and second is not noise
+        if both and second(d):
+            d.kind += "+" + second.__name__
+        if (d.extra and noise in {untabbed, crlf, no_end}) or not noise(d):
+            continue
         before, after = d.before("\n".join(d.lines) + "\n"), d.before("\n".join(right) + "\n")
         search = "\n".join(d.quoted) + "\n"
         replace = "".join(line + "\n" for _, line in d.wanted)

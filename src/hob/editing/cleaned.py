@@ -11,13 +11,14 @@ _NUMBERS = tuple(
     re.compile(pattern)
     for pattern in (
         r" *(\d+)\t",
-        r" *(\d+) ?[|\u2502] ?",
-        r" *(\d+) ?\u2192 ?",
-        r" *(\d+): ?",
-        r" *L?(\d+)[:.)] ?",
+        r" *(\d+) ?[|\u2502]",
+        r" *(\d+) ?\u2192",
+        r" *(\d+):",
+        r" *L?(\d+)[:.)]",
         r" *(\d+)(?: |$)",
     )
 )
+_SPACED = _NUMBERS[1:5]
 _ENTITIES = {
     "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#34;": '"', "&#x22;": '"', "&#39;": "'",
     "&#x27;": "'", "&apos;": "'", "&nbsp;": " ", "&#x2F;": "/", "&#x60;": "`", "&#x3D;": "=",
@@ -82,10 +83,14 @@ def _unnumbered(said: Quotation) -> Quotation:
             continue
         if len(solid) == 1 and pattern in _NUMBERS[3:]:
             continue
+        search = "\n".join(pattern.sub("", line, count=1) for line in lines)
+        blank = 1 if pattern in _SPACED and _are_spaced(search.split("\n")) else 0
         span = range(numbers[0] - 1, numbers[-1] + said.replace.count("\n") + 2)
         return said._replace(
-            search="\n".join(_without(pattern, line, span) for line in lines),
-            replace="\n".join(_without(pattern, line, span) for line in said.replace.split("\n")),
+            search="\n".join(line[blank:] for line in search.split("\n")),
+            replace="\n".join(
+                _without(pattern, line, span, blank) for line in said.replace.split("\n")
+            ),
             notes=(*said.notes, "the line numbers in search were left out"),
             line=numbers[0],
         )
@@ -107,9 +112,15 @@ def _consecutive(lines: list[str], pattern: re.Pattern[str]) -> bool:
     return True
 
 
-def _without(pattern: re.Pattern[str], line: str, span: range) -> str:
+def _are_spaced(lines: list[str]) -> bool:
+    """Return whether a blank after each number belongs to the number, not to the indentation."""
+    widths = [len(line) - len(line.lstrip(" ")) for line in lines if line.strip()]
+    return min(widths) % 2 == 1
+
+
+def _without(pattern: re.Pattern[str], line: str, span: range, blank: int) -> str:
     match = pattern.match(line)
-    return line[match.end() :] if match and int(match[1][:9]) in span else line
+    return line[match.end() + blank :] if match and int(match[1][:9]) in span else line
 
 
 def _plain(said: Quotation) -> Quotation:

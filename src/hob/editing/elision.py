@@ -6,18 +6,21 @@ from typing import NamedTuple
 
 from hob.editing.lines import Index, Place, places
 from hob.editing.outcome import EditRefused
+from hob.editing.spelling import is_comment
 
 _MOST_LINES = 400
 _MARK = r"(?:\.\.\.|\u2026)"
 _BARE = re.compile(
     rf"\s*(?:{_MARK}|(?:#|//|--|;|%)\s*{_MARK}|/\*\s*{_MARK}\s*\*/|<!--\s*{_MARK}\s*-->)\s*"
 )
+_THINGS = r"(?:code|lines?|methods?|functions?|class|file|body|fields?|cases?|imports?|logic|implementation)"
 _COMMENT = re.compile(
-    rf"\s*(?:#|//|--|;|%|/\*|<!--|\{{/\*)\s*(?:{_MARK}.*|.*{_MARK}\s*(?:\*/\}}?|-->)?|"
-    r".*\b(?:rest of|remain(?:s|ing)?|existing|unchanged|same as|as before|omitted|"
-    r"other (?:code|methods|functions|lines|fields|cases)|keep (?:the )?(?:rest|existing|as))\b.*)\s*",
+    rf"\s*(?:#|//|--|;|%|/\*|<!--|\{{/\*)\s*(?:{_MARK}.*|.*\b(?:(?:the )?rest of (?:the |your )?{_THINGS}|"
+    rf"(?:remaining|existing|other|previous) {_THINGS}|{_THINGS} (?:remains?|is|stays?) |unchanged|"
+    r"same as (?:before|above)|omitted for brevity|keep (?:the )?(?:rest|existing)).*)",
     re.IGNORECASE,
 )
+_LEADING = re.compile(rf"\W*{_MARK}")
 _OPENER = re.compile(r".*:\s*(?:#.*)?")
 
 
@@ -36,25 +39,36 @@ def is_elision(line: str) -> bool:
 def check_kept(
     quoted: list[str], wanted: list[str], hunks: Sequence[tuple[int, int, int, int]]
 ) -> None:
-    """Raise `EditRefused` if lines would be removed in favour of a line that only stands for them."""
+    """Raise `EditRefused` if lines only stand for others, which would be removed or not be there."""
     there = {line.strip() for line in quoted}
     for i1, i2, j1, j2 in hunks:
-        removed = sum(bool(line.strip()) for line in quoted[i1:i2])
+        removed = [line for line in quoted[i1:i2] if line.strip()]
         for j in range(j1, j2):
             line = wanted[j]
-            if not removed or line.strip() in there or not is_elision(line):
+            if line.strip() in there or not is_elision(line):
                 continue
-            if removed == 1 and _is_body(wanted, j):
+            if len(removed) < 2 and _is_body(wanted, j):
+                continue
+            wordy = not _LEADING.match(line)
+            if wordy and (_is_rewritten(removed, line) or (not removed and len(line.split()) > 8)):
                 continue
             raise EditRefused(
-                f"replace has {line.strip()[:80]!r} where search has lines, and they would be "
-                "removed; write out every line that is to stay, or leave it out of search and replace"
+                f"replace has {line.strip()[:80]!r}, which search has not; lines that are to stay "
+                "have to be written out, or left out of both search and replace"
             )
 
 
 def _is_body(wanted: list[str], j: int) -> bool:
     """Return whether `...` is a statement of Python: the one line in a block."""
     return wanted[j].strip() == "..." and j > 0 and _OPENER.fullmatch(wanted[j - 1]) is not None
+
+
+def _is_rewritten(removed: list[str], line: str) -> bool:
+    """Return whether a comment takes the place of one that says much the same."""
+    words = set(line.split())
+    return len(words) > 3 and any(
+        is_comment(one) and 3 * len(words & set(one.split())) >= 2 * len(words) for one in removed
+    )
 
 
 def segments(quoted: list[str], wanted: list[str]) -> list[Segment] | None:

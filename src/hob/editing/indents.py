@@ -1,5 +1,6 @@
 """What an indentation of the model's is in the file, learnt from lines that stand in both."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -55,14 +56,26 @@ class Indents:
 
     def _converted(self, indent: str, near: str) -> str:
         """Return what an indentation has beyond a known one, in the file's steps."""
-        beyond = indent[len(near) :] if indent.startswith(near) else ""
         columns = _columns(indent) - _columns(near)
-        theirs = self._theirs or " " * _DEFAULT_STEP
-        own = self._own or theirs
-        if not columns or (own == theirs and beyond):
-            return beyond
-        levels, left = divmod(columns, _columns(theirs))
+        own = self._own or self._theirs
+        if not self._scaled(near) or not own or not columns:
+            return indent[len(near) :] if indent.startswith(near) else " " * columns
+        levels, left = divmod(columns, _columns(self._theirs or " " * _DEFAULT_STEP))
         return own * levels + " " * left
+
+    def _scaled(self, near: str) -> bool:
+        """Return whether the file's steps are others than the quotation's."""
+        own = self._known[near]
+        if (self._own == "\t") != (self._theirs == "\t"):
+            return True
+        widths = sorted((_columns(one), _columns(other)) for one, other in self._known.items())
+        steps = [
+            (right[0] - left[0], right[1] - left[1]) for left, right in itertools.pairwise(widths)
+        ]
+        if steps:
+            return any(theirs != mine for theirs, mine in steps)
+        theirs, mine = _columns(self._theirs), _columns(self._own)
+        return _columns(near) > 0 and _columns(near) * mine == _columns(own) * theirs
 
     def _levels(self, columns: int) -> int:
         return -(-columns // _columns(self._theirs or " " * _DEFAULT_STEP))

@@ -53,7 +53,12 @@ class Task:
         for reading in reversed(certain):
             if (found := self._by_segments(reading)) is not None:
                 return found
-        return self._by_alignment(certain[-1])
+        try:
+            return self._by_alignment(certain[-1])
+        except EditRefused:
+            if readings[-1].certain:
+                raise
+            return self._by_alignment(readings[-1])
 
     def _by_lines(self, said: Quotation) -> Found | None:
         quoted, wanted = quoted_lines(said.search), quoted_lines(said.replace)
