@@ -10,14 +10,12 @@ _COMPARED_LINES = 20_000
 
 
 class Place(NamedTuple):
-    """Where quoted lines stand: for each of them the index of the file's line, None for none.
-
-    `levels` are those of the lines that are not blank; `likeness` is 1 for lines that agree.
-    """
+    """Where quoted lines stand: for each of them the index of the file's line, None for none."""
 
     pairs: list[int | None]
     level: Level
     indented: bool  # every line is indented exactly as it was quoted
+    cut: bool = False  # every line but the first is, and there are more
 
     @property
     def first(self) -> int:
@@ -74,8 +72,10 @@ def places(index: Index, quoted: list[str]) -> list[Place]:
         return found if len(found) != 1 or len(starts) <= max(2, room) else []
     best = min(place.level for place in found)
     found = [place for place in found if place.level == best]
-    if len(found) > 1 and best >= Level.FOLDED:
-        return [place for place in found if place.indented] or found
+    if len(found) > 1:
+        indented = [place for place in found if place.indented]
+        # One that lost the blanks before its first line is indented like only one of them.
+        found = indented or [place for place in found if place.cut] or found
     return found
 
 
@@ -84,13 +84,17 @@ def _place(
 ) -> Place | None:
     lines = index.document.lines
     pairs: list[int | None] = [None] * len(quoted)
-    worst, indented = Level.EXACT, True
+    worst, same = Level.EXACT, 0
     for offset, (number, line) in enumerate(solid):
         own = index.numbers[start + offset]
         level = agreement(lines[own], line)
         if level is None:
             return None
         worst = max(worst, level)
-        indented = indented and indentation(lines[own]) == indentation(line)
+        if indentation(lines[own]) == indentation(line):
+            same += 1
+        elif offset:
+            same -= len(solid)
         pairs[number] = own
-    return Place(pairs, worst, indented)
+    count = len(solid)
+    return Place(pairs, worst, same == count, cut=same == count - 1 and count > 1)

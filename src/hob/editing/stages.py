@@ -39,6 +39,9 @@ class Task:
     def __init__(self, document: Document, search: str, replace: str) -> None:
         self._document = document
         self._index = Index(document)
+        while search.startswith("\n") and replace[:1] not in {"", "\n"}:
+            # A line break before the lines is none of them.
+            search = search[1:]
         self._said = Quotation(search, replace, certain=True)
 
     def found(self) -> Found:
