@@ -12,6 +12,7 @@ from hob.editing.spelling import LONG_LINE, fold, squeezed, tokens
 
 MARGIN = 0.6  # lines by which the best place has to beat every other
 _ALIKE = 0.5
+_PROMISING = 0.4  # of the text
 _COMMON = 50  # a line that stands more often than this says nothing about the place
 _MOST_WINDOWS = 24
 _MOST_CELLS = 60_000
@@ -53,7 +54,7 @@ class Aligner:
             if key in wanted:
                 self.positions[key].append(number)
         self._slack = max(2, len(self.keys) // 5 + 1)
-        self._words: dict[str, Counter[str]] = {}
+        self._words: dict[str, tuple[Counter[str], int]] = {}
         self._likenesses = 0
 
     def best(self) -> list[Alignment]:
@@ -61,6 +62,8 @@ class Aligner:
         found: list[Alignment] = []
         cells = 0
         for start in self._starts():
+            if not self._promises(start):
+                continue
             cells += len(self.keys) * (2 * self._slack + 1)
             if cells > _MOST_CELLS:
                 break
@@ -91,6 +94,13 @@ class Aligner:
                 starts.append((start, votes[start]))
         starts.sort(key=lambda one: (-one[1], one[0]))
         return [start for start, _ in starts[:_MOST_WINDOWS]]
+
+    def _promises(self, start: int) -> bool:
+        """Return whether enough of the quotation's text stands near a start, in any order."""
+        low = max(0, start - self._slack)
+        here = set(self._index.solid[low : start + len(self.keys) + self._slack])
+        there = sum(len(key) for key in self.keys if key in here)
+        return there >= _PROMISING * sum(map(len, self.keys))
 
     def _laid(self, start: int) -> Alignment:
         """Return the best way to lay the quotation near one start."""
@@ -152,24 +162,28 @@ class Aligner:
         if max(len(own), len(line)) > LONG_LINE or self._likenesses > _MOST_LIKENESSES:
             return 0.0
         self._likenesses += 1
-        left, right = self._counted(own), self._counted(line)
-        both = sum(len(token) * count for token, count in (left & right).items())
-        total = sum(len(token) * count for words in (left, right) for token, count in words.items())
+        (left, left_size), (right, right_size) = self._counted(own), self._counted(line)
+        both = sum(
+            len(token) * min(count, right[token]) for token, count in left.items() if token in right
+        )
+        total = left_size + right_size
         like = 2 * both / total if total else 0.0
         return min(like, 0.98) if like >= _ALIKE else 0.0
 
-    def _counted(self, line: str) -> Counter[str]:
+    def _counted(self, line: str) -> tuple[Counter[str], int]:
         if line not in self._words:
-            self._words[line] = Counter(
+            words = Counter(
                 part
                 for token in tokens(fold(line))
-                if not token.isspace()
-                for part in (
-                    tokens(token[1:-1]) if len(token) > 2 and token[0] in "'\"" else [token]
-                )
+                for part in (_inside(token) if token[0] in "'\"" else (token,))
                 if not part.isspace()
             )
+            self._words[line] = words, sum(len(word) * count for word, count in words.items())
         return self._words[line]
+
+
+def _inside(token: str) -> list[str]:
+    return tokens(token[1:-1]) if len(token) > 2 else [token]
 
 
 def _overlap(one: Alignment, other: Alignment) -> bool:
