@@ -81,8 +81,6 @@ def _unnumbered(said: Quotation) -> Quotation:
         numbers = [int(match[1][:9]) for match in found]
         if len(numbers) < len(solid) or not numbers or not _consecutive(lines, pattern):
             continue
-        if len(solid) == 1 and pattern in _NUMBERS[3:]:
-            continue
         search = "\n".join(pattern.sub("", line, count=1) for line in lines)
         blank = 1 if pattern in _SPACED and _are_spaced(search.split("\n")) else 0
         span = range(numbers[0] - 1, numbers[-1] + said.replace.count("\n") + 2)
@@ -93,6 +91,7 @@ def _unnumbered(said: Quotation) -> Quotation:
             ),
             notes=(*said.notes, "the line numbers in search were left out"),
             line=numbers[0],
+            certain=said.certain and (len(solid) > 1 or pattern is _NUMBERS[0]),
         )
     return said
 

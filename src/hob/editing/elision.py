@@ -1,10 +1,10 @@
 """Stage 5: `...` for lines that a model did not copy; the same lines stay in the file."""
 
 import re
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from hob.editing.lines import Index, Place, places
+from hob.editing.merge import line_hunks
 from hob.editing.outcome import EditRefused
 from hob.editing.spelling import is_comment
 
@@ -36,12 +36,12 @@ def is_elision(line: str) -> bool:
     return _BARE.fullmatch(line) is not None or _COMMENT.fullmatch(line) is not None
 
 
-def check_kept(
-    quoted: list[str], wanted: list[str], hunks: Sequence[tuple[int, int, int, int]]
-) -> None:
+def check_kept(quoted: list[str], wanted: list[str]) -> None:
     """Raise `EditRefused` if lines only stand for others, which would be removed or not be there."""
     there = {line.strip() for line in quoted}
-    for i1, i2, j1, j2 in hunks:
+    if not any(is_elision(line) and line.strip() not in there for line in wanted):
+        return
+    for i1, i2, j1, j2 in line_hunks(quoted, wanted):
         removed = [line for line in quoted[i1:i2] if line.strip()]
         for j in range(j1, j2):
             line = wanted[j]

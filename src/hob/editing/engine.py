@@ -4,10 +4,13 @@ from hob.editing import exact, messages
 from hob.editing.elision import check_kept
 from hob.editing.encodings import decode
 from hob.editing.gates import Span, check_brackets, check_syntax
-from hob.editing.merge import line_hunks
 from hob.editing.outcome import Check, Edited, EditRefused
 from hob.editing.stages import Found, Task
 from hob.editing.text import Change, Document, quoted_lines, read, written
+
+# Longer ones are only looked for as they are, so that nobody waits.
+_MOST_CHARS = 200_000
+_MOST_LINES = 8000
 
 
 def edit(
@@ -33,6 +36,9 @@ def edit(
     document = read(before)
     if (spliced := _exact(document, search, replace, line)) is not None:
         return spliced
+    if max(len(search), len(replace)) > _MOST_CHARS or search.count("\n") > _MOST_LINES:
+        why = "it is too long to be found unless it is exact; send smaller edits"
+        raise EditRefused(messages.absent(document.lines, search[:_MOST_CHARS], "", why))
     found = Task(document, *_whole_lines(document, search, replace)).found()
     if not found.changes:
         raise EditRefused("the file has what replace says already; nothing to do")
@@ -78,8 +84,7 @@ def _exact(document: Document, search: str, replace: str, line: int | None) -> E
         raise EditRefused(messages.several(document.lines, [one.line for one in hits], height))
     if hit.indented:
         return None
-    old, new = quoted_lines(search), quoted_lines(replace)
-    check_kept(old, new, line_hunks(old, new))
+    check_kept(quoted_lines(search), quoted_lines(replace))
     return Edited(*exact.splice(document, hit, search, replace))
 
 

@@ -8,11 +8,15 @@ from typing import NamedTuple
 from hob.editing.outcome import Check, EditRefused
 from hob.editing.spelling import indentation
 
-_MOST_CHARS = 500_000
+_MOST_CHARS = 150_000
 _PYTHON = re.compile(
     r"^(?:(?:async )?def \w+\(|class \w+.*:|from [\w.]+ import |import \w+)", re.MULTILINE
 )
 _DEFINITION = re.compile(r"\s*(?:async def|def|class|@)\b|\s*@")
+_STATEMENT = re.compile(
+    r"(?:async def|def|class|import) \w|@\w|from [\w.]+ import|(?:if|with|for|while) .*:\s*$|try:|"
+    r"[A-Za-z_][\w.\[\]'\"]* (?:\+|\|)?= "
+)
 _BRACKETS = "()[]{}"
 
 
@@ -89,7 +93,7 @@ def _blocks(lines: tuple[list[str], list[str]], spans: tuple[Span, Span]) -> lis
 
 def _block(lines: list[str], span: Span, most: int) -> _Block:
     """Return the lines of the definition around a span that is indented no deeper than `most`."""
-    start = min(span.start, len(lines) - 1)
+    start = max(0, min(span.start, len(lines)) - 1)
     while start > 0 and not (
         len(indentation(lines[start])) <= most and _DEFINITION.match(lines[start])
     ):
@@ -105,6 +109,9 @@ def _block(lines: list[str], span: Span, most: int) -> _Block:
 
 def _follows(line: str, width: int) -> bool:
     """Return whether a line is the next statement after a block, and no part of it."""
+    if not width:
+        # At the left margin stands the text of docstrings too.
+        return _STATEMENT.match(line) is not None
     stripped = line.lstrip()
     return bool(stripped) and len(line) - len(stripped) <= width and stripped[0] not in ")]}#'\"\\"
 

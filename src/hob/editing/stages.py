@@ -20,6 +20,7 @@ _TOLERATED = {
     Level.QUOTES: "the kind of quotes differed",
 }
 _SHOWN_LINES = 5
+_NUMBERED_NEAR = 20
 _LEAST_LINES = 3
 _LEAST_TEXT = 0.55
 _TRIVIAL = 6  # a line of fewer characters may stand anywhere
@@ -73,6 +74,9 @@ class Task:
                 for place in found
                 if place.level == Level.EXACT and place.first == said.line - 1
             ] or found
+        if said.line is not None and not said.certain:
+            # What may be a number or may be part of the line is one only where it fits.
+            found = [p for p in found if abs(p.first + 1 - said.line) <= _NUMBERED_NEAR]
         if not found:
             return None
         if len(found) > 1:
@@ -85,7 +89,7 @@ class Task:
     def _merged(
         self, quoted: list[str], wanted: list[str], place: Place, notes: tuple[str, ...]
     ) -> Found:
-        elision.check_kept(quoted, wanted, line_hunks(quoted, wanted))
+        elision.check_kept(quoted, wanted)
         changes = Merge(self._document, quoted, wanted, place.pairs).changes()
         if note := _TOLERATED.get(place.level):
             notes = (*notes, f"{note}; the file's own lines were kept")
@@ -103,7 +107,7 @@ class Task:
             return None
         changes: list[Change] = []
         for part, place in zip(parts, chains[0], strict=True):
-            elision.check_kept(part.quoted, part.wanted, line_hunks(part.quoted, part.wanted))
+            elision.check_kept(part.quoted, part.wanted)
             changes += Merge(self._document, part.quoted, part.wanted, place.pairs).changes()
         asked = tuple("\n".join(line for part in parts for line in part[side]) for side in (0, 1))
         first, last = chains[0][0].last + 2, chains[0][-1].first
@@ -126,7 +130,7 @@ class Task:
                 + messages.several(self._document.lines, sorted(starts), len(quoted))
             )
         pairs = self._pairs(quoted, best)
-        elision.check_kept(quoted, wanted, line_hunks(quoted, wanted))
+        elision.check_kept(quoted, wanted)
         self._check_changed(said, quoted, wanted, pairs)
         try:
             changes = Merge(self._document, quoted, wanted, pairs).changes()

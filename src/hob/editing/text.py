@@ -74,34 +74,25 @@ def written(document: Document, changes: Sequence[Change]) -> str:
 
     A last line without an ending stays the only one without, whatever is added after it.
     """
+    lines, endings = document.lines, document.endings
+    open_end = bool(endings) and not endings[-1]
+    if open_end:
+        endings = [*endings[:-1], document.ending(len(lines) - 1)]
     parts: list[str] = []
     at = 0
-    lines, endings = document.lines, document.endings
     for change in sorted(changes, key=lambda one: (one.start, one.end)):
         parts += _joined(lines[at : change.start], endings[at : change.start])
         for offset, line in enumerate(change.lines):
             index = min(change.start + offset, max(change.start, change.end - 1))
             parts += (line, document.ending(index))
         at = change.end
-    parts += _joined(lines[at:], endings[at:])
-    return "".join(_ended(document, parts))
+    text = "".join(parts + _joined(lines[at:], endings[at:]))
+    return text.removesuffix(endings[-1]) if open_end else text
 
 
 def _joined(lines: list[str], endings: list[str]) -> list[str]:
+    if lines and endings.count(endings[0]) == len(endings):
+        return [endings[0].join(lines), endings[0]]
     parts = [""] * (2 * len(lines))
     parts[::2], parts[1::2] = lines, endings
-    return parts
-
-
-def _ended(document: Document, parts: list[str]) -> list[str]:
-    """Give the end of the file the state it had; parts are lines and endings in turn."""
-    if not parts or not document.lines:
-        return parts
-    if document.endings[-1]:
-        return parts
-    usual = document.ending(max(0, len(document.lines) - 2))
-    for index in range(max(1, len(parts) - 2001), len(parts) - 2, 2):
-        if not parts[index]:
-            parts[index] = usual
-    parts[-1] = ""
     return parts
