@@ -364,6 +364,74 @@ def leading(d: Draft) -> bool:
     return True
 
 
+def joined(d: Draft) -> bool:
+    calm = d.calm()
+    pairs = [i for i in calm if i + 1 in calm and len(d.quoted) > 7]
+    if not pairs:
+        return False
+    i = d.dice.choice(pairs)
+    d.one(i, lambda line: line + " " + d.quoted[i + 1].strip())
+    d.drop(i + 1)
+    return True
+
+
+def doubled(d: Draft) -> bool:
+    if not any("\\" in line for line in d.quoted):
+        return False
+    d.each(lambda line: line.replace("\\", "\\\\"))
+    return True
+
+
+def short_comment(d: Draft) -> bool:
+    spots = [i for i, line in enumerate(d.quoted) if "  # " in line and i in d.touched]
+    if not spots or d.quoted[spots[0]].split("  # ")[-1] not in "\n".join(w for _, w in d.wanted):
+        return False
+    old = d.quoted[spots[0]].split("  # ")[-1]
+    if len(old) < 10:
+        return False
+    new = old[:4] + old[5] + old[4] + old[6:]
+    if old == new:
+        return False
+    d.each(lambda line: line.replace(old, new))
+    return True
+
+
+def nbsp(d: Draft) -> bool:
+    return any([d.one(i, lambda line: line.replace(" ", "\u00a0")) for i in range(len(d.quoted)) if i not in d.touched])
+
+
+def hallucinated(d: Draft) -> bool:
+    calm = [i for i in d.calm() if i]
+    if len(d.quoted) < 8 or not calm:
+        return False
+    i = d.dice.choice(calm)
+    line = _indent(d.quoted[i]) + d.dice.choice(["# check the result first", "log.debug('here we are')"])
+    d.quoted.insert(i, line)
+    wanted: list[tuple[int | None, str]] = []
+    for k, one in d.wanted:
+        if k == i:
+            wanted.append((i, line))
+        wanted.append((k if k is None or k < i else k + 1, one))
+    d.wanted = wanted
+    return True
+
+
+def cut_sign(d: Draft) -> bool:
+    spots = [i for i in d.calm() if d.quoted[i].rstrip()[-1:] in ",;:)"]
+    if len(d.quoted) < 5 or not spots:
+        return False
+    return d.one(d.dice.choice(spots), lambda line: line.rstrip()[:-1])
+
+
+def blank_blanks(d: Draft) -> bool:
+    return any([d.one(i, lambda line: "    ") for i, line in enumerate(d.quoted) if not line])
+
+
+def mark(d: Draft) -> bool:
+    d.before = lambda text: "\ufeff" + text
+    return True
+
+
 # --- edits that must be refused ------------------------------------------------------------------
 
 
@@ -428,7 +496,7 @@ def glued(d: Draft) -> bool:
 NOISES: tuple[Callable[[Draft], bool], ...] = (
     dedented, shifted, tabbed, untabbed, halved, stripped, trailing, curly, requoted, respaced, no_blanks,
     more_blanks, typo, comment, dropped, numbered, fenced, entities, escaped, one_line, elided, crlf,
-    no_end, leading,
+    no_end, leading, joined, doubled, short_comment, nbsp, hallucinated, cut_sign, blank_blanks, mark,
 )  # fmt: skip
 REFUSALS: tuple[Callable[[Draft], bool], ...] = (
     twice, twice_dedented, stale, foreign, elided_replace, glued,
@@ -446,10 +514,11 @@ def parses(text: str) -> bool:
     return True
 
 
-def cases(seed: int, count: int) -> Iterator[Case]:
+def cases(seed: int, count: int, sources: list[Path] | None = None) -> Iterator[Case]:
     """Yield edits, about one in six of them to be refused, some with two mistakes."""
     dice = random.Random(seed)
-    texts = [path.read_text(encoding="utf-8") for name in NAMES if (path := STDLIB / name).is_file()]
+    paths = sources or [path for name in NAMES if (path := STDLIB / name).is_file()]
+    texts = [path.read_text(encoding="utf-8") for path in paths]
     made = 0
     while made < count:
         text = dice.choice(texts)
@@ -457,7 +526,7 @@ def cases(seed: int, count: int) -> Iterator[Case]:
         if d is None:
             continue
         right = d.lines[: d.start] + [line for _, line in d.wanted] + d.lines[d.end :]
-        if not parses("\n".join(right) + "\n"):
+        if sources is None and not parses("\n".join(right) + "\n"):
             continue
         noise = dice.choice(NOISES if dice.random() < 0.83 else REFUSALS)
         d.kind = noise.__name__
@@ -470,7 +539,7 @@ def cases(seed: int, count: int) -> Iterator[Case]:
         before, after = d.before("\n".join(d.lines) + "\n"), d.before("\n".join(right) + "\n")
         search = "\n".join(d.quoted) + "\n"
         replace = "".join(line + "\n" for _, line in d.wanted)
-        if search == replace:
+        if search == replace or (not d.refused and search in before and noise is shifted):
             continue
         made += 1
         yield Case(d.kind, before, search, replace, None if d.refused else after, (d.start, d.end))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from hob.editing.lines import Index, Place, places
 from hob.editing.merge import line_hunks
 from hob.editing.outcome import EditRefused
-from hob.editing.spelling import is_comment
+from hob.editing.spelling import is_comment, squeezed
 
 _MOST_LINES = 400
 _MARK = r"(?:\.\.\.|\u2026)"
@@ -15,9 +15,10 @@ _BARE = re.compile(
 )
 _THINGS = r"(?:code|lines?|methods?|functions?|class|file|body|fields?|cases?|imports?|logic|implementation)"
 _COMMENT = re.compile(
-    rf"\s*(?:#|//|--|;|%|/\*|<!--|\{{/\*)\s*(?:{_MARK}.*|.*\b(?:(?:the )?rest of (?:the |your )?{_THINGS}|"
-    rf"(?:remaining|existing|other|previous) {_THINGS}|{_THINGS} (?:remains?|is|stays?) |unchanged|"
-    r"same as (?:before|above)|omitted for brevity|keep (?:the )?(?:rest|existing)).*)",
+    rf"\s*(?:#|//|--|;|%|/\*|<!--|\{{/\*)\s*(?:{_MARK}.*|"
+    rf".*\b(?:(?:the )?rest of (?:the |your )?{_THINGS}|(?:remaining|existing|other|previous) {_THINGS}|"
+    rf"(?:{_THINGS}|rest) (?:(?:remains?|is|stays?) )?(?:unchanged|as (?:is|before)|the same)|"
+    r"same as (?:before|above)|omitted for brevity|keep (?:the )?(?:rest|existing))\b.*)",
     re.IGNORECASE,
 )
 _LEADING = re.compile(rf"\W*{_MARK}")
@@ -71,12 +72,19 @@ def _is_rewritten(removed: list[str], line: str) -> bool:
     )
 
 
-def segments(quoted: list[str], wanted: list[str]) -> list[Segment] | None:
+def segments(index: Index, quoted: list[str], wanted: list[str]) -> list[Segment] | None:
     """Cut both at their elisions; None without any in the quotation. Unpaired ones are refused."""
-    left = [n for n, line in enumerate(quoted) if is_elision(line)]
-    if not left:
+    marks = {line.strip() for line in quoted if is_elision(line)}
+    # A comment of the file may read like one.
+    marks = {one for one in marks if _BARE.fullmatch(one) or squeezed(one) not in index.solid}
+    if not marks:
         return None
-    right = [n for n, line in enumerate(wanted) if is_elision(line)]
+    left = [n for n, line in enumerate(quoted) if line.strip() in marks]
+    right = [
+        n
+        for n, line in enumerate(wanted)
+        if line.strip() in marks or (is_elision(line) and squeezed(line) not in index.solid)
+    ]
     if len(left) != len(right):
         raise EditRefused(
             f"search has {len(left)} lines like '...' and replace has {len(right)}; each has to "

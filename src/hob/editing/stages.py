@@ -34,6 +34,11 @@ class Found(NamedTuple):
     notes: tuple[str, ...]
 
 
+def _new(said: Quotation) -> list[str]:
+    there = set(said.search.split("\n"))
+    return [line for line in said.replace.split("\n") if line not in there]
+
+
 class Task:
     """One quotation to be found in one file."""
 
@@ -57,12 +62,28 @@ class Task:
         for reading in reversed(certain):
             if (found := self._by_segments(reading)) is not None:
                 return found
-        try:
-            return self._by_alignment(certain[-1])
-        except EditRefused:
-            if readings[-1].certain:
-                raise
-            return self._by_alignment(readings[-1])
+        return self._by_alignment(self._likeliest(certain[-1], readings))
+
+    def _likeliest(self, certain: Quotation, readings: list[Quotation]) -> Quotation:
+        """Return the reading of which most lines are in the file; raises `EditRefused` in doubt.
+
+        Where some lines are wrong anyway, nothing else tells whether `&lt;` means `<`.
+        """
+        solid = set(self._index.solid)
+        others = [reading for reading in readings if not reading.certain]
+        if not others:
+            return certain
+
+        def standing(said: Quotation) -> int:
+            return sum(key in solid for key in squeezed(said.search).split("\n"))
+
+        most = standing(certain)
+        best = max(others, key=standing)
+        if standing(best) > most:
+            return best
+        if any(standing(one) == most and _new(one) != _new(certain) for one in others):
+            self._refuse(certain, "its escapes may or may not be meant")
+        return certain
 
     def _by_lines(self, said: Quotation) -> Found | None:
         quoted, wanted = quoted_lines(said.search), quoted_lines(said.replace)
@@ -97,7 +118,7 @@ class Task:
 
     def _by_segments(self, said: Quotation) -> Found | None:
         quoted, wanted = quoted_lines(said.search), quoted_lines(said.replace)
-        parts = elision.segments(quoted, wanted)
+        parts = elision.segments(self._index, quoted, wanted)
         if parts is None:
             return None
         chains = elision.chains(self._index, parts)
