@@ -224,7 +224,9 @@ def requoted(d: Draft) -> bool:
             return line.replace("'", '"')
         return line
 
-    spots = [i for i in range(len(d.quoted)) if i not in d.touched and d.quoted[i].count("'") % 2 == 0]
+    spots = [
+        i for i in range(len(d.quoted)) if i not in d.touched and d.quoted[i].count("'") % 2 == 0
+    ]
     return any([d.one(i, change) for i in spots])
 
 
@@ -295,7 +297,9 @@ def dropped(d: Draft) -> bool:
 
 
 def numbered(d: Draft) -> bool:
-    form = d.dice.choice(["{}\t{}", "{} | {}", "{}: {}", "{:>6}\t{}", "{:>5}\u2192{}", "{}|{}", "L{}: {}"])
+    form = d.dice.choice(
+        ["{}\t{}", "{} | {}", "{}: {}", "{:>6}\t{}", "{:>5}\u2192{}", "{}|{}", "L{}: {}"]
+    )
     first = d.start + 1
     d.quoted = [form.format(first + i, line) for i, line in enumerate(d.quoted)]
     if d.dice.random() < 0.5:
@@ -318,7 +322,9 @@ def entities(d: Draft) -> bool:
 
 
 def escaped(d: Draft) -> bool:
-    if not any('"' in line or "'" in line for line in d.quoted) or "\\" in "".join(d.lines[d.start : d.end]):
+    if not any('"' in line or "'" in line for line in d.quoted) or "\\" in "".join(
+        d.lines[d.start : d.end]
+    ):
         return False
     d.each(lambda line: line.replace('"', '\\"').replace("'", "\\'"))
     return True
@@ -339,7 +345,9 @@ def elided(d: Draft) -> bool:
     if not runs:
         return False
     i = d.dice.choice(runs)
-    d.quoted[i] = d.dice.choice(["...", _indent(d.quoted[i]) + "...", _indent(d.quoted[i]) + "# ..."])
+    d.quoted[i] = d.dice.choice(
+        ["...", _indent(d.quoted[i]) + "...", _indent(d.quoted[i]) + "# ..."]
+    )
     d.wanted = [(k, d.quoted[i] if k == i else line) for k, line in d.wanted]
     d.drop(i + 2)
     d.drop(i + 1)
@@ -397,7 +405,13 @@ def short_comment(d: Draft) -> bool:
 
 
 def nbsp(d: Draft) -> bool:
-    return any([d.one(i, lambda line: line.replace(" ", "\u00a0")) for i in range(len(d.quoted)) if i not in d.touched])
+    return any(
+        [
+            d.one(i, lambda line: line.replace(" ", "\u00a0"))
+            for i in range(len(d.quoted))
+            if i not in d.touched
+        ]
+    )
 
 
 def hallucinated(d: Draft) -> bool:
@@ -405,7 +419,9 @@ def hallucinated(d: Draft) -> bool:
     if len(d.quoted) < 8 or not calm:
         return False
     i = d.dice.choice(calm)
-    line = _indent(d.quoted[i]) + d.dice.choice(["# check the result first", "log.debug('here we are')"])
+    line = _indent(d.quoted[i]) + d.dice.choice(
+        ["# check the result first", "log.debug('here we are')"]
+    )
     d.quoted.insert(i, line)
     wanted: list[tuple[int | None, str]] = []
     for k, one in d.wanted:
@@ -447,7 +463,11 @@ def twice_dedented(d: Draft) -> bool:
 
 
 def stale(d: Draft) -> bool:
-    spots = [i for i in sorted(d.touched) if re.search(r"[a-z]{4}", d.quoted[i]) and "#" not in d.quoted[i]]
+    spots = [
+        i
+        for i in sorted(d.touched)
+        if re.search(r"[a-z]{4}", d.quoted[i]) and "#" not in d.quoted[i]
+    ]
     gone = {k for k, _ in d.wanted if k is not None}
     spots = [i for i in spots if i not in gone]
     if not spots:
@@ -553,7 +573,9 @@ def verdict(case: Case, got: str | None) -> str:
         return "refused"
     if case.after is None:
         return "WRONG"
-    old, new, right = (text.replace("\r\n", "\n").split("\n") for text in (case.before, got, case.after))
+    old, new, right = (
+        text.replace("\r\n", "\n").split("\n") for text in (case.before, got, case.after)
+    )
     start, end = case.span
     tail = len(old) - end
     if new[:start] != old[:start] or (tail > 0 and new[-tail:] != old[end:]):

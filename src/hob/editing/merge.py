@@ -260,9 +260,10 @@ def _speaks_file(
         return False
     common = [(own[key], indentation(line)) for line in wanted if (key := squeezed(line)) in own]
     least = min((len(indentation(line)) for line in wanted if line.strip()), default=0)
+    as_file = sum(real == indent for (_, real), indent in common)
+    as_quoted = sum(theirs == indent for (theirs, _), indent in common)
     return (
-        bool(common)
-        and all(real == indent for (_, real), indent in common)
-        and any(theirs != indent for (theirs, _), indent in common)
+        as_file > as_quoted
+        and 3 * as_file >= 2 * len(common)
         and least >= min(len(real) for _, real in own.values())
     )
