@@ -61,12 +61,18 @@ class Draft:
         self.wanted = [(k, new if k == i else line) for k, line in self.wanted]
         return True
 
+    def some(self, spots: list[int], change: Callable[[str], str]) -> bool:
+        return sum(self.one(i, change) for i in spots) > 0
+
     def drop(self, i: int) -> None:
         del self.quoted[i]
         self.wanted = [
             (k if k is None or k < i else k - 1, line) for k, line in self.wanted if k != i
         ]
         self.touched = {k if k < i else k - 1 for k in self.touched if k != i}
+
+    def untouched(self) -> list[int]:
+        return [i for i in range(len(self.quoted)) if i not in self.touched]
 
     def calm(self) -> list[int]:
         """Return the quoted lines that are neither changed nor next to a change."""
@@ -82,7 +88,7 @@ def _indent(line: str) -> str:
 
 
 def _changed(line: str, dice: random.Random) -> str:
-    words = [m for m in re.finditer(r"[A-Za-z_]\w{2,}|\d+", line)]
+    words = list(re.finditer(r"[A-Za-z_]\w{2,}|\d+", line))
     if not words:
         return line + "  # changed"
     word = dice.choice(words)
@@ -213,7 +219,7 @@ def curly(d: Draft) -> bool:
     def change(line: str) -> str:
         return line.replace("'", "\u2019").replace('"', "\u201d").replace("-", "\u2013")
 
-    return any([d.one(i, change) for i in range(len(d.quoted)) if i not in d.touched])
+    return d.some(d.untouched(), change)
 
 
 def requoted(d: Draft) -> bool:
@@ -227,7 +233,7 @@ def requoted(d: Draft) -> bool:
     spots = [
         i for i in range(len(d.quoted)) if i not in d.touched and d.quoted[i].count("'") % 2 == 0
     ]
-    return any([d.one(i, change) for i in spots])
+    return d.some(spots, change)
 
 
 def respaced(d: Draft) -> bool:
@@ -236,7 +242,7 @@ def respaced(d: Draft) -> bool:
             return line
         return _indent(line) + line.strip().replace(", ", ",").replace(" = ", "=")
 
-    return any([d.one(i, change) for i in range(len(d.quoted)) if i not in d.touched])
+    return d.some(d.untouched(), change)
 
 
 def no_blanks(d: Draft) -> bool:
@@ -405,13 +411,7 @@ def short_comment(d: Draft) -> bool:
 
 
 def nbsp(d: Draft) -> bool:
-    return any(
-        [
-            d.one(i, lambda line: line.replace(" ", "\u00a0"))
-            for i in range(len(d.quoted))
-            if i not in d.touched
-        ]
-    )
+    return d.some(d.untouched(), lambda line: line.replace(" ", "\u00a0"))
 
 
 def hallucinated(d: Draft) -> bool:
@@ -440,7 +440,7 @@ def cut_sign(d: Draft) -> bool:
 
 
 def blank_blanks(d: Draft) -> bool:
-    return any([d.one(i, lambda line: "    ") for i, line in enumerate(d.quoted) if not line])
+    return d.some([i for i, line in enumerate(d.quoted) if not line], lambda line: "    ")
 
 
 def mark(d: Draft) -> bool:

@@ -27,7 +27,7 @@ def said(before: str, search: str, replace: str = "x") -> str:
         ("main", "main", "are the same"),
         ("n", "x", "stands 2 times, at lines 1, 2;"),
         (" \n", "x", "search is blank"),
-        ("12\tdef mian():\n13\t    retrun 1\n", "x", "leave out the line numbers"),
+        ("12\tdef mian():\n19\t    retrun 1\n", "x", "leave out the line numbers"),
     ],
 )
 def test_a_refusal_says_what_to_do(search: str, replace: str, says: str):

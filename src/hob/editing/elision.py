@@ -9,6 +9,7 @@ from hob.editing.outcome import EditRefused
 from hob.editing.spelling import is_comment, squeezed
 
 _MOST_LINES = 400
+_MOST_MARKS = 20
 _MARK = r"(?:\.\.\.|\u2026)"
 _BARE = re.compile(
     rf"\s*(?:{_MARK}|(?:#|//|--|;|%)\s*{_MARK}|/\*\s*{_MARK}\s*\*/|<!--\s*{_MARK}\s*-->)\s*"
@@ -89,6 +90,10 @@ def segments(index: Index, quoted: list[str], wanted: list[str]) -> list[Segment
         raise EditRefused(
             f"search has {len(left)} lines like '...' and replace has {len(right)}; each has to "
             "stand in both, or write the lines out"
+        )
+    if len(left) > _MOST_MARKS:
+        raise EditRefused(
+            f"search has more than {_MOST_MARKS} lines like '...'; send smaller edits"
         )
     parts = [
         Segment(quoted[i1:i2], wanted[j1:j2])

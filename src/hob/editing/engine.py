@@ -112,8 +112,8 @@ def _whole_lines(document: Document, search: str, replace: str) -> tuple[str, st
 
 def _gated(document: Document, found: Found, path: str, check: Check | None) -> Edited:
     changes = sorted(found.changes)
-    removed = "\n".join(line for one in changes for line in document.lines[one.start : one.end])
-    check_brackets((removed, "\n".join(line for one in changes for line in one.lines)), found.asked)
+    removed = [line for one in changes for line in document.lines[one.start : one.end]]
+    check_brackets((removed, [line for one in changes for line in one.lines]), found.asked)
     text = written(document, changes)
     grown = sum(len(one.lines) - (one.end - one.start) for one in changes)
     before = Span(changes[0].start, changes[-1].end)

@@ -123,13 +123,14 @@ def _alone(lines: list[str], block: _Block) -> str:
     return "\n".join([*head, *lines, *tail])
 
 
-def check_brackets(change: tuple[str, str], asked: tuple[str, str]) -> None:
+def check_brackets(change: tuple[list[str], list[str]], asked: tuple[list[str], list[str]]) -> None:
     """Raise `EditRefused` if other brackets open or close than in what was asked for.
 
-    `change` is the lines removed and written, `asked` is SEARCH and REPLACE.
+    `change` is the lines removed and written, `asked` those of SEARCH and REPLACE.
     """
+    texts = [["\n".join(side) for side in sides] for sides in (change, asked)]
     for bracket in _BRACKETS:
-        done, wanted = (new.count(bracket) - old.count(bracket) for old, new in (change, asked))
+        done, wanted = (new.count(bracket) - old.count(bracket) for old, new in texts)
         if done != wanted:
             raise EditRefused(f"the edit would not leave as many {bracket!r} as it was meant to")
 

@@ -41,6 +41,7 @@ class Merge:
                 for line, own in zip(quoted, self._pairs, strict=True)
             ]
             self._indents = Indents([], [], [])
+        self._asked: tuple[list[str], list[str]] = ([], [])
         self._noisy = any(
             own is not None and line != line.rstrip() and document.lines[own] != line
             for line, own in zip(quoted, self._pairs, strict=True)
@@ -115,7 +116,16 @@ class Merge:
                 f"search leaves out line {unseen[0] + 1}, "
                 f"{self._lines[unseen[0]].strip()[:200]!r}, which the edit would remove"
             )
+        self._note(hunk)
         return Change(start, end, self._written(hunk))
+
+    def asked(self) -> tuple[list[str], list[str]]:
+        """Return the quoted lines that were to go, and those to come that the file had not yet."""
+        return self._asked
+
+    def _note(self, hunk: Hunk) -> None:
+        self._asked[0].extend(self._quoted[hunk.i1 : hunk.i2])
+        self._asked[1].extend(self._wanted[hunk.j1 : hunk.j2])
 
     def _insertion(self, hunk: Hunk) -> Change | None:
         before = next((own for own in reversed(self._pairs[: hunk.i1]) if own is not None), None)
@@ -132,6 +142,7 @@ class Merge:
                 f"search leaves out line {low + 1}, {self._lines[low].strip()[:200]!r}, "
                 "just where the new lines go"
             )
+        self._note(hunk)
         at = high if low < high and self._belongs_below(hunk, low, high) else low
         return Change(at, at, self._written(hunk))
 

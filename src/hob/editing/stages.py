@@ -27,10 +27,10 @@ _TRIVIAL = 6  # a line of fewer characters may stand anywhere
 
 
 class Found(NamedTuple):
-    """What is to be written for what was asked (SEARCH and REPLACE), and what was tolerated."""
+    """What is to be written, for which lines of SEARCH and REPLACE, and what was tolerated."""
 
     changes: list[Change]
-    asked: tuple[str, str]
+    asked: tuple[list[str], list[str]]
     notes: tuple[str, ...]
 
 
@@ -111,10 +111,11 @@ class Task:
         self, quoted: list[str], wanted: list[str], place: Place, notes: tuple[str, ...]
     ) -> Found:
         elision.check_kept(quoted, wanted)
-        changes = Merge(self._document, quoted, wanted, place.pairs).changes()
+        merge = Merge(self._document, quoted, wanted, place.pairs)
+        changes = merge.changes()
         if note := _TOLERATED.get(place.level):
             notes = (*notes, f"{note}; the file's own lines were kept")
-        return Found(changes, ("\n".join(quoted), "\n".join(wanted)), notes)
+        return Found(changes, merge.asked(), notes)
 
     def _by_segments(self, said: Quotation) -> Found | None:
         quoted, wanted = quoted_lines(said.search), quoted_lines(said.replace)
@@ -127,13 +128,16 @@ class Task:
         if not chains:
             return None
         changes: list[Change] = []
+        asked: tuple[list[str], list[str]] = ([], [])
         for part, place in zip(parts, chains[0], strict=True):
             elision.check_kept(part.quoted, part.wanted)
-            changes += Merge(self._document, part.quoted, part.wanted, place.pairs).changes()
-        asked = tuple("\n".join(line for part in parts for line in part[side]) for side in (0, 1))
+            merge = Merge(self._document, part.quoted, part.wanted, place.pairs)
+            changes += merge.changes()
+            for side, more in zip(asked, merge.asked(), strict=True):
+                side += more
         first, last = chains[0][0].last + 2, chains[0][-1].first
         note = f"'...' stands for lines {first}-{last} of the file, which were kept"
-        return Found(changes, (asked[0], asked[1]), (*said.notes, note))
+        return Found(changes, asked, (*said.notes, note))
 
     def _by_alignment(self, said: Quotation) -> Found:
         quoted, wanted = quoted_lines(said.search), quoted_lines(said.replace)
@@ -153,15 +157,14 @@ class Task:
         pairs = self._pairs(quoted, best)
         elision.check_kept(quoted, wanted)
         self._check_changed(said, quoted, wanted, pairs)
+        merge = Merge(self._document, quoted, wanted, pairs)
         try:
-            changes = Merge(self._document, quoted, wanted, pairs).changes()
+            changes = merge.changes()
         except EditRefused as refused:
             self._refuse(said, str(refused))
         if not changes:
             self._refuse(said, "the file has what replace says already")
-        return Found(
-            changes, ("\n".join(quoted), "\n".join(wanted)), self._notes(said, best, quoted)
-        )
+        return Found(changes, merge.asked(), self._notes(said, best))
 
     def _by_part(self, said: Quotation) -> Found | None:
         """Find a part of one line that was wrapped in something, if it stands once."""
@@ -172,7 +175,7 @@ class Task:
         at = line.index(search)
         new = line[:at] + replace + line[at + len(search) :]
         change = Change(found[0].line, found[0].line + 1, new.split("\n"))
-        return Found([change], (search, replace), said.notes)
+        return Found([change], ([search], [replace]), said.notes)
 
     def _unfit(self, aligner: Aligner, best: Alignment) -> str:
         """Return why even the best alignment is not good enough, "" if it is."""
@@ -238,7 +241,7 @@ class Task:
             ):
                 self._refuse(said, "the lines beside the new ones are not as the file has them")
 
-    def _notes(self, said: Quotation, best: Alignment, quoted: list[str]) -> tuple[str, ...]:
+    def _notes(self, said: Quotation, best: Alignment) -> tuple[str, ...]:
         lines = [
             self._index.numbers[pair] + 1
             for pair, like in zip(best.pairs, best.likeness, strict=True)

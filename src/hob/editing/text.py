@@ -29,7 +29,7 @@ class Document:
 
     def ending(self, index: int) -> str:
         """Return the ending for a new line at an index: that of the line there, or of one near."""
-        near = self.endings[index : index + 1] + self.endings[max(0, index - 1) : index]
+        near = self.endings[index : index + 1] + self.endings[max(0, index - 2) : index][::-1]
         return next((one for one in near if one), "\n")
 
 
