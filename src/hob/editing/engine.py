@@ -82,10 +82,25 @@ def _exact(document: Document, search: str, replace: str, line: int | None) -> E
     if hit is None:
         height = len(quoted_lines(search))
         raise EditRefused(messages.several(document.lines, [one.line for one in hits], height))
-    if hit.indented:
+    if hit.indented and not _fits_as_it_is(document, hit, search, replace):
         return None
     check_kept(quoted_lines(search), quoted_lines(replace))
     return Edited(*exact.splice(document, hit, search, replace))
+
+
+def _fits_as_it_is(document: Document, hit: exact.Hit, search: str, replace: str) -> bool:
+    """Return whether a text that starts after an indentation can be spliced in without moving it.
+
+    It can if it starts right behind the indentation and its further lines come with theirs: in
+    `search` they were found so, in `replace` alone they have to be seen to.
+    """
+    if search[:1].isspace() or replace[:1].isspace():
+        return False
+    text = document.plain
+    lead = text[text.rfind("\n", 0, hit.at) + 1 : hit.at]
+    rest = replace.split("\n")[1:]
+    known = "\n" in search.rstrip("\n")
+    return known or all(line.startswith(lead) for line in rest if line.strip())
 
 
 def _hinted(hits: list[exact.Hit], search: str, line: int | None) -> exact.Hit | None:
