@@ -96,6 +96,7 @@ async def open_house(
             child_environment(config.environment, session.session_id),
             protected,
             owner=session.session_id,
+            records=str(config.data_dir / "writes") if keep else "",
         )
         supplies = {Sandbox: sandbox, Settings: settings, Clock: clock}
         toolbox = Toolbox([bind(tool, supplies) for tool in TOOLS], blobs)

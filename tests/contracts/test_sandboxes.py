@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from hob.core.ports import FileError, Sandbox
 from hob.sandboxes.environment import child_environment, sensitive_paths
-from hob.sandboxes.files import TEMPORARY
+from hob.sandboxes.leftovers import TEMPORARY
 from hob.sandboxes.local import LocalSandbox, kill_leftovers
 from hob.sandboxes.process import Processes, watch_by_thread, watch_exit
 from hob.sandboxes.streams import Capture
@@ -266,9 +266,9 @@ def test_a_workspace_below_a_protected_path_is_what_the_person_chose(root: Path)
 def test_sensitive_paths():
     assert sensitive_paths("/home/me/", "/data/hob") == (
         "/data/hob", "/home/me/.ssh", "/home/me/.aws", "/home/me/.gnupg", "/home/me/.kube",
-        "/home/me/.netrc", "/home/me/.docker", "/home/me/.config/gh",
+        "/home/me/.netrc", "/home/me/.docker", "/home/me/.config/gh", "/proc",
     )  # fmt: skip
-    assert sensitive_paths("", "") == ()
+    assert sensitive_paths("", "") == ("/proc",)
 
 
 def test_a_file_says_how_many_names_it_has(sandbox: Sandbox, root: Path):
