@@ -96,19 +96,21 @@ def _sweep_one(record: Path, prefix: str, paths: Paths) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while the owner lives
         for folder in os.read(fd, _MAX_RECORD).split(b"\0")[:-1]:
-            names = os.fsdecode(folder).split("/") if folder else []
-            with suppress(FileError), paths.place("/".join([*names, prefix]), follow=False) as it:
-                # Elsewhere, a link has taken the directory's place meanwhile.
-                if list(it.folder) == names:
-                    _clear(it.fd, prefix)
+            with suppress(FileError):
+                _clear(paths, os.fsdecode(folder), prefix)
         record.unlink()
     finally:
         os.close(fd)
 
 
-def _clear(folder: int, prefix: str) -> None:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(prefix) and entry.is_file(follow_symlinks=False):
-                with suppress(OSError):
-                    os.unlink(entry.name, dir_fd=folder)
+def _clear(paths: Paths, folder: str, prefix: str) -> None:
+    """Delete the files in one directory whose names begin so, unless a link leads there by now."""
+    names = folder.split("/") if folder else []
+    with paths.place("/".join([*names, prefix]), follow=False) as place:
+        if list(place.folder) != names:
+            return
+        with os.scandir(place.fd) as entries:
+            found = [one.name for one in entries if one.is_file(follow_symlinks=False)]
+        for name in found:
+            if name.startswith(prefix):
+                os.unlink(name, dir_fd=place.fd)
