@@ -67,7 +67,7 @@ class Scope(Struct, frozen=True):
                 verdict = level.rules.verdict(level.stem + name[level.cut :], is_folder)
                 if verdict is not None:
                     return verdict
-        return bool(_SECRETS.verdict(name, is_folder))
+        return b".env" in name and bool(_SECRETS.verdict(name, is_folder))
 
 
 async def above(sandbox: Sandbox) -> Scope:

@@ -7,7 +7,8 @@ from hob.core.messages import ToolResult
 from hob.core.ports import Clock, FileError, FileInfo, Sandbox
 from hob.tools.bounds import cut_line, printable
 from hob.tools.lines import Matcher, TooSlow
-from hob.tools.ripgrep import needles, sieved
+from hob.tools.needles import needles
+from hob.tools.ripgrep import sieved
 from hob.tools.scope import Walk, above
 from hob.tools.text import decode
 from hob.tools.tool import done, failed, tool
