@@ -16,6 +16,7 @@ _CLASSES = {
     b"punct": b"!-/:-@\\[-`{-~", b"space": b"\\s", b"upper": b"A-Z", b"xdigit": b"0-9A-Fa-f",
 }  # fmt: skip
 _WILD = re.compile(rb"[*?\[\\]")
+_MAX_LINES = 5000  # a longer file is not one that people wrote; what comes after counts for nothing
 _ANY = 0  # `**/`: any number of directories
 _SOME = 1  # `**` at the end: at least one name
 _ORDINARY = {ord("*"), ord("?"), ord("["), ord("\\"), ord("/")}
@@ -113,10 +114,10 @@ def parse(line: bytes) -> Rule | None:
 
 
 def _lines(text: bytes) -> list[bytes]:
-    lines = text.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    lines = text.removeprefix(b"\xef\xbb\xbf").split(b"\n", _MAX_LINES)
     return [
         _trimmed(line.removesuffix(b"\r").partition(b"\0")[0])
-        for line in lines
+        for line in lines[:_MAX_LINES]
         if line and not line.startswith(b"#")
     ]
 
@@ -267,7 +268,9 @@ def _fits(parts: tuple[Part, ...], names: list[bytes]) -> bool:
 
 def _open(parts: tuple[Part, ...], places: set[int]) -> set[int]:
     """Return the places with those added that `**/` reaches by standing for no directory."""
-    for place in range(len(parts)):
-        if place in places and parts[place] == _ANY:
-            places.add(place + 1)
+    for start in tuple(places):
+        place = start
+        while place < len(parts) and parts[place] == _ANY:
+            place += 1
+            places.add(place)
     return places

@@ -58,12 +58,13 @@ def _plain(token: str) -> str | None:
     if len(token) == 1:
         if token == "\\" or (not token.isprintable() and token != " "):
             return None
-        return "" if token in ".^$*+?{}()|[]" else token
+        # A replacement character stands for bytes that were something else.
+        return "" if token in ".^$*+?{}()|[]\N{REPLACEMENT CHARACTER}" else token
     if token[0] != "\\":
         return ""
     if token[1].isascii() and token[1].isalnum():
         return "" if token[1] in _CLASSES else None
-    return token[1] if token[1].isprintable() else None
+    return token[1] if token[1].isprintable() and token[1] != "\N{REPLACEMENT CHARACTER}" else None
 
 
 def _folds_oddly(character: str) -> bool:

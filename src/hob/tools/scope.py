@@ -17,7 +17,7 @@ SKIPPED = frozenset({".git", ".hob", ".venv", "__pycache__", "node_modules"})
 
 _GIT, _OURS = ".gitignore", ".agentignore"
 _EXCLUDE = ".git/info/exclude"
-_MAX_RULES = 1_000_000
+_MAX_RULES = 1_000_000  # bytes
 _ABOVE_S = 5.0
 # Files with keys are not for searches, unless .agentignore says otherwise or a path names them.
 _SECRETS = Rules(b".env*\n!.env.example\n!.env.sample\n!.env.template\n!.env.dist\n")

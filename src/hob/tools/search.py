@@ -67,8 +67,9 @@ async def grep(
     names = Glob(glob if "/" in glob else f"**/{glob}") if glob else None
     entries = await in_thread(watch, lambda: _entries(sandbox, walk, path, names))
     texts = needles(pattern, ignore_case)
-    sieve = await sieved(sandbox, entries, texts, ignore_case, watch.left_s())
-    search = _Search(sandbox, watch, walk)
+    small = [entry for entry in entries if entry.size <= _MAX_FILE]
+    sieve = await sieved(sandbox, small, texts, ignore_case, watch.left_s())
+    search = _Search(sandbox, watch, walk, len(entries) - len(small))
     await in_thread(watch, lambda: search.run(pattern, ignore_case, sieve))
     return search.result()
 
@@ -89,7 +90,7 @@ def _entries(sandbox: Sandbox, walk: Walk, path: str, names: Glob | None) -> lis
 class _Search:
     """One grep: what it has found so far, and what it left out."""
 
-    def __init__(self, sandbox: Sandbox, watch: Watch, walk: Walk) -> None:
+    def __init__(self, sandbox: Sandbox, watch: Watch, walk: Walk, skipped: int) -> None:
         self._sandbox = sandbox
         self._watch = watch
         self._walk = walk
@@ -97,7 +98,7 @@ class _Search:
         self._room = _MAX_CHARS
         self._hits = 0
         self._files = 0
-        self._skipped = 0
+        self._skipped = skipped
         self._slow = ""
 
     def run(self, pattern: str, ignore_case: bool, entries: Sequence[FileInfo]) -> None:
@@ -133,9 +134,6 @@ class _Search:
         )  # fmt: skip
 
     def _look(self, entry: FileInfo, matcher: Matcher) -> None:
-        if entry.size > _MAX_FILE:
-            self._skipped += 1
-            return
         try:
             text = decode(self._sandbox.read(entry.path, _MAX_FILE))
         except FileError:
