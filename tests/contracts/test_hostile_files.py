@@ -161,7 +161,18 @@ def test_a_workspace_that_is_everything_still_keeps_off_processes(root: Path):
 
 @pytest.mark.parametrize(
     "name",
-    [".git", ".GIT", ".Git", ".git.", ".git ", ".g\u200cit", "\ufeff.git", ".gi\u202et", "GIT~1"],
+    [
+        ".git",
+        ".GIT",
+        ".Git",
+        ".git.",
+        ".git ",
+        ".g\u200cit",
+        "\ufeff.git",
+        ".gi\u202et",
+        "GIT~1",
+        ".git::$INDEX_ALLOCATION",
+    ],
 )
 def test_gits_own_files_by_any_spelling(box: Sandbox, root: Path, name: str):
     (root / "away").symlink_to(f"{name}/hooks")

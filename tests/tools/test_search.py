@@ -20,6 +20,7 @@ from hob.core.ports import Clock, Sandbox
 from hob.sandboxes.local import LocalSandbox
 from hob.tools.needles import needles
 from hob.tools.search import glob, grep
+from hob.tools.settings import Settings
 from hob.tools.tool import bind
 from tools.test_ignore import git, lines, tree
 
@@ -42,7 +43,7 @@ class Desk:
     def __init__(self, root: Path, path: str = WITHOUT) -> None:
         self.root = root
         self.sandbox = LocalSandbox(str(root), {"PATH": path})
-        supplies = {Sandbox: self.sandbox, Clock: Now()}
+        supplies = {Sandbox: self.sandbox, Clock: Now(), Settings: Settings()}
         self._tools = {one.spec.name: bind(one, supplies) for one in (glob, grep)}
 
     def __call__(self, name: str, /, **arguments: Any) -> ToolResult:

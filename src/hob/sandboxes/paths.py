@@ -370,4 +370,4 @@ _SAYS = {
 
 def _gits_own(name: str) -> bool:
     plain = name if name.isascii() else name.translate(_IGNORED)
-    return plain.casefold().rstrip(". ") in _GIT_NAMES
+    return plain.casefold().partition(":")[0].rstrip(". ") in _GIT_NAMES

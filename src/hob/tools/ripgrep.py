@@ -18,19 +18,20 @@ _OPTIONS = (
 
 async def sieved(
     sandbox: Sandbox,
+    program: str,
     entries: Sequence[FileInfo],
     texts: Sequence[str],
     ignore_case: bool,
     time_s: float,
 ) -> Sequence[FileInfo]:
-    """Return the entries without those that hold none of the texts, as far as `rg` can tell.
+    """Return the entries without those that hold none of the texts, as far as ripgrep can tell.
 
-    All of them if there is no `rg`, or if anything at all went wrong.
+    All of them if there is no such `program`, or if anything at all went wrong.
     """
-    if not texts or len(entries) < _FEWEST:
+    if not program or not texts or len(entries) < _FEWEST:
         return entries
     case = "--ignore-case" if ignore_case else "--case-sensitive"
-    options = ["rg", *_OPTIONS, case, *(f"--regexp={text}" for text in texts), "--"]
+    options = [program, *_OPTIONS, case, *(f"--regexp={text}" for text in texts), "--"]
     # What is printed comes back as text, so names that are not plain cannot be recognised.
     plain = [entry.path for entry in entries if entry.path.isascii() and entry.path.isprintable()]
     kept: set[str] = set()

@@ -10,6 +10,7 @@ from hob.tools.lines import Matcher, TooSlow
 from hob.tools.needles import needles
 from hob.tools.ripgrep import sieved
 from hob.tools.scope import Walk, above
+from hob.tools.settings import Settings
 from hob.tools.text import decode
 from hob.tools.tool import done, failed, tool
 from hob.tools.walk import Glob, Watch, in_thread
@@ -49,10 +50,11 @@ async def glob(pattern: str, sandbox: Sandbox, clock: Clock, path: str = ".") ->
 
 
 @tool(access="read", replay="safe")
-async def grep(
+async def grep(  # noqa: PLR0913 - three of them are supplied
     pattern: str,
     sandbox: Sandbox,
     clock: Clock,
+    settings: Settings,
     path: str = ".",
     glob: str | None = None,
     ignore_case: bool = False,
@@ -68,7 +70,8 @@ async def grep(
     entries = await in_thread(watch, lambda: _entries(sandbox, walk, path, names))
     texts = needles(pattern, ignore_case)
     small = [entry for entry in entries if entry.size <= _MAX_FILE]
-    sieve = await sieved(sandbox, small, texts, ignore_case, watch.left_s())
+    limit_s = watch.left_s()
+    sieve = await sieved(sandbox, settings.ripgrep, small, texts, ignore_case, limit_s)
     search = _Search(sandbox, watch, walk, len(entries) - len(small))
     await in_thread(watch, lambda: search.run(pattern, ignore_case, sieve))
     return search.result()
