@@ -182,6 +182,8 @@ WORDS = [
     "kelvin",
     "\u212aelvin",
     "\u017fet",
+    "f\u0130ne",
+    "l\u0131ne",
     "İx",
     "x.y",
     "tab\tq",
@@ -189,7 +191,7 @@ WORDS = [
 ]
 PATTERNS = [
     "alpha", "beta_1", r"alpha|beta_1", r"^alpha", r"alpha$", r"al+pha", r"alphax?", r"(alpha|x)y?",
-    r"\balpha\b", r"x\.y", r"[ab]eta_1", "straße", "kelvin", "set", "ix", r"\d", "", r"(?i)alpha",
+    r"\balpha\b", r"x\.y", r"[ab]eta_1", "straße", "kelvin", "set", "fine", "line", r"\d", "", r"(?i)alpha",
     r"beta_\d{1,2}", r"alpha.*beta", "nothing_like_it", r"tab\tq", "\t", "caf\ufffd", "(a)lpha(?:x)?(?:y)?",
 ]  # fmt: skip
 

@@ -141,6 +141,8 @@ class Walk:
             scope = self._entered(scope, folder, names, entries)
             folders: list[tuple[str, Scope]] = []
             for entry in entries:
+                if self._watch.over():
+                    return
                 if entry.kind == "dir" and entry.path.rpartition("/")[2] in SKIPPED:
                     continue
                 if scope.ignores(entry.path, entry.kind == "dir"):
