@@ -1,10 +1,12 @@
 """The one place that knows all names: settings become objects."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from secrets import randbits
 from typing import cast
 
@@ -84,7 +86,11 @@ async def open_house(
     """Yield a house whose sessions get their model from `make_model`; without `keep` nothing stays on disk."""
     clock = SystemClock()
     blobs: Blobs = FileBlobs(config.data_dir / "blobs") if keep else MemoryBlobs()
-    settings = Settings(max_read_lines=config.max_read_lines, bash_timeout_s=config.bash_timeout_s)
+    settings = Settings(
+        max_read_lines=config.max_read_lines,
+        bash_timeout_s=config.bash_timeout_s,
+        ripgrep=_ripgrep(),
+    )
 
     home = config.environment.get("HOME", "")
     protected = sensitive_paths(home, str(config.data_dir))
@@ -97,6 +103,7 @@ async def open_house(
             child_environment(config.environment, session.session_id),
             protected,
             owner=session.session_id,
+            records=str(config.data_dir / "writes") if keep else "",
         )
         supplies = {Sandbox: sandbox, Settings: settings, Clock: clock, Seen: Seen(session.seen)}
         toolbox = Toolbox([bind(tool, supplies) for tool in TOOLS], blobs)
@@ -137,3 +144,9 @@ def _limits(config: Config, default_steps: int) -> Limits:
         max_calls_per_step=1 if config.one_action else None,
         acknowledge_failures=config.acknowledge_failures,
     )
+
+
+def _ripgrep() -> str:
+    """Return the `rg` that was installed with us, else the one on the path."""
+    ours = Path(sys.executable).with_name("rg")
+    return str(ours) if ours.exists() else "rg"

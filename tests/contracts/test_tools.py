@@ -726,7 +726,9 @@ def test_results_are_capped_with_a_count_of_the_rest(desk: Desk):
         (desk.root / f"f{n:03}.txt").write_text("hit\n")
     assert good(desk("glob", pattern="f*")).endswith("\n[50 more files; narrow the pattern]")
     result = desk("grep", pattern="^hit$")
-    assert good(result).endswith("\n[150 more matches; narrow the pattern or path]")
+    assert good(result).endswith(
+        "\n[150 more matches, 250 in 250 files; narrow the pattern or path]"
+    )
     assert (result.details.metadata["matches"], result.details.metadata["files"]) == (250, 250)
 
 
