@@ -101,7 +101,7 @@ class _Reader:
             self._extended_header()
         if self._line().startswith("--- ") and self._next().startswith("+++ "):
             old, new = _name(self._line()[4:]), _name(self._next()[4:])
-            self._names = _plain(old, new)
+            self._names = self._agreed(old, new)
             self._at += 2
         hunks: list[Hunk] = []
         while self._line().startswith("@@"):
@@ -109,6 +109,13 @@ class _Reader:
         source, target = self._sides()
         place = Place(self._first, self._at)
         return Patch(source, target, tuple(hunks), place, "copy from" in self._head), self._at
+
+    def _agreed(self, old: str, new: str) -> tuple[str, str]:
+        """Return the names without prefixes; where one side is nothing, git's own line tells if there are any."""
+        known = self._names[1]
+        if known and _NOTHING in (old, new):
+            return (old, known) if old == _NOTHING else (known, new)
+        return _plain(old, new)
 
     def _line(self) -> str:
         return self._lines[self._at] if self._at < len(self._lines) else ""
@@ -317,7 +324,7 @@ def apply_hunks(
     """
     if not hunks:
         return Edited(before, 1, 1)
-    exact = _by_numbers(before, hunks)
+    exact = _by_numbers(before, hunks) or _by_numbers_crlf(before, hunks)
     if exact is not None:
         return exact
     notes: list[str] = []
@@ -372,3 +379,12 @@ def _by_numbers(before: str, hunks: Sequence[Hunk]) -> Edited | None:
     grown = sum(len(h.new) - len(h.old) for h in hunks[:-1])
     final = (hunks[-1].start or 1) + grown + max(0, len(hunks[-1].new) - 1)
     return Edited("".join(parts), max(1, first), max(1, final))
+
+
+def _by_numbers_crlf(before: str, hunks: Sequence[Hunk]) -> Edited | None:
+    """Do the same for a text whose lines all end in CRLF, with a diff that has lost them."""
+    ends = before.count("\n")
+    if not ends or before.count("\r\n") != ends or "\r" in "".join(hunks[0].old + hunks[0].new):
+        return None
+    edited = _by_numbers(before.replace("\r\n", "\n"), hunks)
+    return edited and edited._replace(text=edited.text.replace("\n", "\r\n"))
