@@ -188,7 +188,7 @@ class _Reader:
         while len(old) < counts[0] or len(new) < counts[1]:
             if self._is_over(at) or self._fence_ends(at):
                 return None
-            if not _take(self._lines[at], old, new):
+            if not _take(self._lines[at], old, new, self._lines[at - 1][:1]):
                 return None
             at += 1
         at = self._no_newline(at, old, new)
@@ -254,8 +254,8 @@ def _take(line: str, old: list[str], new: list[str], before: str = "") -> bool:
     """Put one line of a hunk where it belongs; False if it is none."""
     sign, text = line[:1], line[1:] + "\n"
     if sign == "\\":
-        for side in (old if before in "- " else [], new if before in "+ " else []):
-            if side:
+        for side, others in ((old, "+"), (new, "-")):
+            if side and before != others:
                 side[-1] = side[-1].removesuffix("\n")
     elif sign in ("", " ") or line == "\r":
         text = text if sign == " " else line + "\n"
