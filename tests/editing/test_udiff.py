@@ -74,7 +74,10 @@ OPTIONS = [(), ("-M",), ("-U0",), ("--no-prefix",), ("-U1", "-M", "-C")]
 
 
 @settings(
-    max_examples=15, deadline=None, phases=[Phase.reuse, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15,
+    deadline=None,
+    phases=[Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(changed(), st.sampled_from(OPTIONS), st.booleans())
 def test_what_git_diff_prints_applies_exactly(

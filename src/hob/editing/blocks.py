@@ -12,8 +12,12 @@ from hob.editing.asked import Edit, Place, Write, lines_of
 from hob.editing.fences import Fence, closes, open_fence, path_above, path_in, path_in_info
 from hob.editing.outcome import EditRefused
 
-_OPENING = re.compile(r"(?P<indent> {0,3})(?P<marks><{5,9}) ?(?:SEARCH|ORIGINAL)\b(?P<more>.*)$", re.I)
-_CLOSING = re.compile(r" {0,3}(?P<marks>>{5,9}) ?(?P<word>REPLACE|UPDATED)?:?[ \t\r]*(?P<fence>`{3,})?[ \t\r]*$", re.I)
+_OPENING = re.compile(
+    r"(?P<indent> {0,3})(?P<marks><{5,9}) ?(?:SEARCH|ORIGINAL)\b(?P<more>.*)$", re.I
+)
+_CLOSING = re.compile(
+    r" {0,3}(?P<marks>>{5,9}) ?(?P<word>REPLACE|UPDATED)?:?[ \t\r]*(?P<fence>`{3,})?[ \t\r]*$", re.I
+)
 _DIVIDER = re.compile(r" {0,3}(?P<marks>={5,9})[ \t\r]*$")
 _NO_FILES = ("bash", "tool", "plan")  # fences that are never an edit, whatever stands in them
 
@@ -63,7 +67,9 @@ def parse_whole(reply: str) -> list[Write]:
 
 def _whole_file(lines: Sequence[str], fence: Fence, path: str, first: int) -> Write:
     if not fence.closed:
-        raise EditRefused(f"the reply is cut off inside {path!r}: its fence is never closed; send it again")
+        raise EditRefused(
+            f"the reply is cut off inside {path!r}: its fence is never closed; send it again"
+        )
     if fence.holds_opening(lines):
         raise EditRefused(
             f"{path!r} holds a fence that is as long as the one around it, so its end cannot be told;"
@@ -106,9 +112,7 @@ class _Reader:
             return self._skip(fence)
         path, first = inside or path_in_info(fence.info), fence.first
         if not path:
-            path, first = path_above(
-                self._lines, fence.first, self._floor, prose=not self._path
-            )
+            path, first = path_above(self._lines, fence.first, self._floor, prose=not self._path)
         at = self._block(at, path, first)
         while at < len(self._lines) and not self._ended:
             line = self._lines[at]

@@ -13,9 +13,10 @@ _DECORATION = re.compile(
     re.IGNORECASE,
 )
 _IN_PROSE = re.compile(r"`([\w.@+-]+(?:/[\w.@+-]+)*\.\w{1,8}|[\w.@+-]+(?:/[\w.@+-]+)+)`")
-_BARE_NAMES = frozenset(
-    "makefile dockerfile license readme changelog procfile gemfile rakefile justfile notice".split()
-)
+_BARE_NAMES = frozenset({
+    "makefile", "dockerfile", "license", "readme", "changelog", "procfile", "gemfile", "rakefile",
+    "justfile", "notice",
+})  # fmt: skip
 _LOOK_UP = 3  # lines above a fence among which its path may stand
 
 
@@ -74,47 +75,36 @@ def fences(lines: Sequence[str]) -> Iterator[Fence]:
 
 
 def without_thoughts(text: str) -> str:
-    """Return a text with its thinking blocks as empty lines; inside fences nothing is a thinking block."""
+    """Return a text with the thinking block at its beginning as empty lines.
+
+    The chat template may have written the opening tag, so a closing one is enough, unless it stands in a
+    fence or in a block: there it is content.
+    """
     lines = text.split("\n")
-    at = _end_of_prefilled(lines)
-    lines[:at] = [""] * at
-    while at < len(lines):
-        fence = open_fence(lines, at)
-        if fence is not None:
-            at = fence.last + 1
-        elif _THOUGHT.match(lines[at]):
-            at = _hide(lines, at)
-        else:
-            at += 1
-    return "\n".join(lines)
-
-
-def _end_of_prefilled(lines: Sequence[str]) -> int:
-    """Return the line after thoughts whose beginning the chat template wrote, 0 without such."""
+    first = next((number for number, line in enumerate(lines) if line.strip()), 0)
+    opened = _THOUGHT.match(lines[first])
     for number, line in enumerate(lines):
-        if _THOUGHT.match(line):
-            return 0
-        if re.match(r"\s{0,3}</(think|thinking|thought)>", line, re.IGNORECASE):
-            return number + 1
-    return 0
-
-
-def _hide(lines: list[str], at: int) -> int:
-    for number in range(at, len(lines)):
-        end = _THOUGHT_ENDS.search(lines[number])
+        end = _THOUGHT_ENDS.search(line) if opened else _THOUGHT_ENDS.match(line.strip())
         if end is not None:
-            lines[at:number] = [""] * (number - at)
-            lines[number] = lines[number][end.end() :]
-            return number if lines[number].strip() else number + 1
-    lines[at:] = [""] * (len(lines) - at)
-    return len(lines)
+            if not opened and _is_content(lines, number):
+                return text
+            rest = line[end.end() :] if opened else ""
+            return "\n".join([*[""] * number, rest, *lines[number + 1 :]])
+    return "\n" * (len(lines) - 1) if opened else text
+
+
+def _is_content(lines: Sequence[str], at: int) -> bool:
+    if any(fence.first < at < fence.last for fence in fences(lines) if fence.closed):
+        return True
+    marks = [sign for line in lines[:at] if (sign := line.lstrip(" ")[:5]) in ("<<<<<", ">>>>>")]
+    return marks[-1:] == ["<<<<<"]
 
 
 def path_in(line: str) -> str:
     """Return the path that a whole line is, whatever it is decorated with; empty if it is none."""
     text = line.strip()
     plain = _DECORATION.sub("", text.removesuffix("-->").removesuffix("*/").strip())
-    if text.startswith(("# ", "#!")) and text.startswith("#!"):
+    if text.startswith("#!"):
         return ""
     plain = plain.strip().rstrip(":").strip()
     quoted = False
@@ -163,7 +153,7 @@ def path_above(lines: Sequence[str], at: int, floor: int, *, prose: bool) -> tup
 
 
 def _is_path(text: str, quoted: bool) -> bool:
-    if not text or len(text) > 255 or any(sign in text for sign in "<>|*?`\"(){}=,;\t"):
+    if not text or len(text) > 255 or any(sign in text for sign in '<>|*?`"(){}=,;\t'):
         return False
     if not quoted and any(sign.isspace() for sign in text):
         return False

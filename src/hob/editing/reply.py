@@ -18,7 +18,9 @@ _LEFT_OUT = re.compile(
     re.IGNORECASE,
 )
 
-Look = Callable[[str], str | None]  # the text of a file, None if there is none; may raise EditRefused
+Look = Callable[
+    [str], str | None
+]  # the text of a file, None if there is none; may raise EditRefused
 
 
 class Done(NamedTuple):
@@ -90,11 +92,19 @@ def carry_out(
             done.append(desk.carry_out(one))
         except EditRefused as refusal:
             path = _named(one)
-            refused.append(f"edit {number} ({path!r}, line {one.place.first + 1} of the reply): {refusal}")
+            refused.append(
+                f"edit {number} ({path!r}, line {one.place.first + 1} of the reply): {refusal}"
+            )
     if refused:
-        count = f"{len(refused)} of {len(asked)} edits do not apply" if len(asked) > 1 else "The edit does not apply"
+        count = (
+            f"{len(refused)} of {len(asked)} edits do not apply"
+            if len(asked) > 1
+            else "The edit does not apply"
+        )
         raise EditRefused(
-            "\n".join([f"Nothing was changed. {count}; send all of them again, corrected.", *refused])
+            "\n".join(
+                [f"Nothing was changed. {count}; send all of them again, corrected.", *refused]
+            )
         )
     return Outcome(desk.changed(), tuple(done))
 
@@ -151,7 +161,9 @@ class _Desk:
         path = self._existing(one.path)
         before = self._text(path) or ""
         edited = self._with_hint(
-            path, one.search, lambda: edit(before, one.search, one.replace, path=path, check=self._checked(path))
+            path,
+            one.search,
+            lambda: edit(before, one.search, one.replace, path=path, check=self._checked(path)),
         )
         self._now[path] = edited.text
         return Done(path, "edited", edited.first_line, edited.last_line, edited.notes)
@@ -188,7 +200,9 @@ class _Desk:
         )
         if target != source:
             if self._text(target) is not None:
-                raise EditRefused(f"{target!r} is there already; nothing is moved or copied onto a file")
+                raise EditRefused(
+                    f"{target!r} is there already; nothing is moved or copied onto a file"
+                )
             if not one.keeps:
                 self._now[source] = None
         self._now[target] = edited.text
@@ -220,7 +234,11 @@ class _Desk:
         path = safe_path(path)
         if self._text(path) is not None:
             return path
-        ends = [name for name in self._names if name.endswith(f"/{path}") and self._text(name) is not None]
+        ends = [
+            name
+            for name in self._names
+            if name.endswith(f"/{path}") and self._text(name) is not None
+        ]
         if len(ends) == 1:
             return ends[0]
         if ends:

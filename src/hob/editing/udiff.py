@@ -41,9 +41,7 @@ def parse_udiff(reply: str) -> list[Patch]:
     return found
 
 
-def _fenced(
-    lines: Sequence[str], first: int, marks: str, info: str
-) -> tuple[int, list[Patch]]:
+def _fenced(lines: Sequence[str], first: int, marks: str, info: str) -> tuple[int, list[Patch]]:
     """Return the line after a fence and the patches in it; a fence in another language quotes its patches."""
     found: list[Patch] = []
     at = first + 1
@@ -78,11 +76,7 @@ def _begins(lines: Sequence[str], at: int) -> bool:
     """Tell whether a file patch begins in a line."""
     if lines[at].startswith(_GIT):
         return True
-    return (
-        lines[at].startswith("--- ")
-        and at + 1 < len(lines)
-        and lines[at + 1].startswith("+++ ")
-    )
+    return lines[at].startswith("--- ") and at + 1 < len(lines) and lines[at + 1].startswith("+++ ")
 
 
 class _Reader:
@@ -237,12 +231,12 @@ class _Reader:
         line = self._line()
         return line.startswith("@@") or self._fence_ends(self._at) or _begins(self._lines, self._at)
 
-    def _check_whole(
-        self, first: int, numbers: "re.Match[str] | None", old: int, new: int
-    ) -> None:
+    def _check_whole(self, first: int, numbers: "re.Match[str] | None", old: int, new: int) -> None:
         """Raise `EditRefused` if the reply ends in the middle of the hunk."""
         ends = self._at >= len(self._lines)  # not even a last line break
-        short = numbers is not None and old < int(numbers[2] or "1") and new < int(numbers[4] or "1")
+        short = (
+            numbers is not None and old < int(numbers[2] or "1") and new < int(numbers[4] or "1")
+        )
         if ends and short:
             raise EditRefused(
                 f"the reply is cut off: the hunk in line {first + 1} of it has fewer lines than its header"
@@ -344,9 +338,7 @@ def apply_hunks(
     return Edited(text, first, last, tuple(notes))
 
 
-def _by_search(
-    text: str, hunk: Hunk, line: int | None, path: str, check: Check | None
-) -> Edited:
+def _by_search(text: str, hunk: Hunk, line: int | None, path: str, check: Check | None) -> Edited:
     search, replace = "".join(hunk.old), "".join(hunk.new)
     if search == replace:
         return Edited(text, line or 1, line or 1, ("a hunk changes nothing",))

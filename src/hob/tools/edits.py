@@ -40,7 +40,9 @@ async def apply_edits(
     except EditRefused as refusal:
         return failed(f"{refusal}{desk.foreign()}")
     if format == "whole" and desk.foreign():
-        return failed(f"Nothing was changed.{desk.foreign()}\nRead it again, then send the whole file.")
+        return failed(
+            f"Nothing was changed.{desk.foreign()}\nRead it again, then send the whole file."
+        )
     desk.write(outcome)
     said = [_told(one) for one in outcome.done]
     said += _faults(outcome, desk, settings)
@@ -82,7 +84,11 @@ class _Desk:
         if self._seen.stale(path, data):
             known = self._seen.known(path)
             base = None if known is None else decode(known)
-            shown = diff(base.text, text.text, path, 3000) if base else f"[what {path!r} was before is not kept]"
+            shown = (
+                diff(base.text, text.text, path, 3000)
+                if base
+                else f"[what {path!r} was before is not kept]"
+            )
             self._foreign.append(shown)
         return text.text
 
@@ -105,7 +111,9 @@ class _Desk:
         }
         for path in encoded:
             if self._read(path) != self._data[path]:
-                raise FileError(f"{path!r} was changed by somebody else just now; nothing was written. Send it again")
+                raise FileError(
+                    f"{path!r} was changed by somebody else just now; nothing was written. Send it again"
+                )
         written: list[str] = []
         try:
             for path in sorted(encoded, key=lambda path: encoded[path] is None):
@@ -146,6 +154,10 @@ def _faults(outcome: Outcome, desk: _Desk, settings: Settings) -> list[str]:
     for path, text in outcome.texts.items():
         now = faults(path, text) if settings.write_validation and text is not None else None
         if now is not None and now.count:
-            state = "still does not parse" if faults(path, desk.before(path)).count else "does not parse now"
+            state = (
+                "still does not parse"
+                if faults(path, desk.before(path)).count
+                else "does not parse now"
+            )
             said.append(f"But {path!r} {state}: {now.first}")
     return said
