@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 
+from hob.models.protocol_text import EDIT_NOW
 from hob.models.scripted import ScriptedCall, Turn, serve
 from journeys.face import Shell
 
@@ -109,17 +110,34 @@ def test_the_architect_plans_and_the_editor_edits(shell):
     read = ScriptedCall("read_file", {"path": "calc.py"})
     check = ScriptedCall("bash", {"command": CHECK})
     plan = "Minus has to be plus.\n\n```plan\nIn calc.py, `add` has to return a + b.\n```\n"
-    big = [Turn(calls=(read,)), Turn(text=plan), Turn(calls=(check,)), Turn(text="It adds.")]
-
-    # One server, as `hob` is given one: it tells the two by the model they ask for.
-    with serve([Turn()]) as server:
-        server._complete = _by_model(
-            server, {"big": big, "small": [Turn(), Turn(text=EDITS["diff"])]}
-        )  # noqa: SLF001
-        code, result = shell.result(
-            server.base_url, "mend add", "--yolo", "--model", "big",
+    turns = iter(
+        [
+            Turn(calls=(read,)), Turn(text=plan), Turn(text=EDITS["diff"]),
+            Turn(calls=(check,)), Turn(text="It adds."),
+        ]
+    )  # fmt: skip
+    with serve(lambda _: next(turns)) as server:
+        done = shell.hob(
+            "run", "mend add", "--base-url", server.base_url, "--model", "big", "--yolo",
             "--edit-format", "architect", "--editor-model", "small",
         )  # fmt: skip
-        requests = server.requests
-    assert (code, result["outcome"], result["result"]) == (0, "done", "It adds."), result
+        bodies = [json.loads(request.body) for request in server.requests]
+        sent = [request.body for request in server.requests]
+    assert done.returncode == 0, done.stderr
     assert (shell.workspace / "calc.py").read_text(encoding="utf-8") == MENDED
+    assert "The plan of 'big' goes to the editor 'small'." in done.stderr
+    assert [body["model"] for body in bodies] == ["big", "big", "small", "big", "big"]
+    planner = [body for index, body in enumerate(sent) if index != 2]
+    for earlier, later in pairwise(planner):
+        assert later.startswith(earlier[:-2]), "an earlier byte of the planner's prompt changed"
+    names = [tool["function"]["name"] for tool in bodies[0]["tools"]]
+    assert "edit_file" not in names
+    assert "write_file" not in names
+    assert "tools" not in bodies[2]
+    assert (
+        "return a - b" in bodies[2]["messages"][-3]["content"]
+    )  # the editor has seen what was read
+    assert [one["content"] for one in bodies[2]["messages"][-2:]] == [plan, EDIT_NOW]
+    assert bodies[3]["messages"][-2]["content"] == plan
+    assert bodies[3]["messages"][-1]["content"].startswith("Edited 'calc.py', line 2.")
+    assert bodies[4]["messages"][-1]["content"].endswith("five")
