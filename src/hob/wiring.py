@@ -26,6 +26,7 @@ from hob.sessions.service import Sessions
 from hob.stores.blobs import FileBlobs
 from hob.stores.memory import MemoryBlobs, MemoryStore
 from hob.stores.sqlite import SqliteStore
+from hob.tools.edits import apply_edits
 from hob.tools.first_set import TOOLS
 from hob.tools.seen import Seen
 from hob.tools.settings import Settings
@@ -106,7 +107,9 @@ async def open_house(
             records=str(config.data_dir / "writes") if keep else "",
         )
         supplies = {Sandbox: sandbox, Settings: settings, Clock: clock, Seen: Seen(session.seen)}
-        toolbox = Toolbox([bind(tool, supplies) for tool in TOOLS], blobs)
+        # Only what a text protocol writes calls it; no agent has it in its list.
+        tools = TOOLS if config.edit_format == "tools" else (*TOOLS, apply_edits)
+        toolbox = Toolbox([bind(tool, supplies) for tool in tools], blobs)
         guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
         return Performer(make_model(), toolbox, guard, clock, sandbox.close)
 
