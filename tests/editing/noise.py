@@ -282,12 +282,14 @@ def typo(d: Draft) -> bool:
 
 def comment(d: Draft) -> bool:
     spots = [i for i in d.calm() if "# " in d.quoted[i]]
-    if len([line for line in d.quoted if line.strip()]) < 4 or not spots:
+    if len([line for line in d.quoted if line.strip()]) < 2 or not spots:
         return False
 
     def change(line: str) -> str:
         head, mark, tail = line.partition("# ")
         words = tail.split(" ")
+        if len(words) < 4:
+            return line
         words[d.dice.randrange(len(words))] = "some"
         return head + mark + " ".join(words)
 
