@@ -541,7 +541,7 @@ def cases(seed: int, count: int, sources: list[Path] | None = None) -> Iterator[
     dice = random.Random(seed)
     paths = sources or [path for name in NAMES if (path := STDLIB / name).is_file()]
     texts = [path.read_text(encoding="utf-8") for path in paths]
-    texts = [text for text in texts if len(text) < 60_000]
+    texts = [text for text in texts if len(text) < 35_000]
     made = 0
     while made < count:
         text = dice.choice(texts)

@@ -218,7 +218,9 @@ def test_the_comment_of_a_changed_line_is_kept():
 
 def test_a_short_quotation_with_a_misquoted_comment():
     search = '        # it is there or not\n        value = self.values.get(key, "none")\n'
-    assert apply(FILE, search, search.replace("key,", "name,")) == FILE.replace("key,", "name,")
+    assert apply(FILE, search, search.replace("key,", "name,")) == FILE.replace(
+        "get(key,", "get(name,"
+    )
 
 
 def test_a_mark_before_the_text_stays_first():
