@@ -48,12 +48,17 @@ class Container:
                 self._starting = None
             raise
 
-    async def client(self, arguments: Sequence[str], timeout_s: float = _CONTROL_S) -> ExecResult:
+    async def client(
+        self,
+        arguments: Sequence[str],
+        timeout_s: float = _CONTROL_S,
+        env: Mapping[str, str] | None = None,
+    ) -> ExecResult:
         """Run the client for a control command; at the limit it is killed. Raises `Unavailable`."""
         output = Output(_CONTROL_BYTES, None, None)
         argv = [self._arguments.program(), *arguments]
         try:
-            code = await asyncio.wait_for(attend(argv, self._env, output), timeout_s)
+            code = await asyncio.wait_for(attend(argv, env or self._env, output), timeout_s)
         except TimeoutError:
             return output.result(None, timed_out=True)
         except (OSError, ValueError) as error:
@@ -90,8 +95,8 @@ class Container:
                 f"{self._arguments.root!r} would hide the image's own files; work in a folder below it"
             )
         await self._sweep()
-        arguments = self._arguments.run()
-        started = await self.client(arguments, _START_S)
+        start = self._arguments.run()
+        started = await self.client(start, _START_S, self._arguments.environment())
         if started.exit_code != 0:
             # It may have been made and not started, and after a time limit anything is possible.
             await self.client(["rm", "--force", self._arguments.name])

@@ -98,9 +98,10 @@ class Arguments:
         start = [self.program(), "exec", "--interactive", "--tty", "--workdir", self.root]
         return [*start, *self._variables({**env, MARKER: token}), self.name, *command]
 
-    def environment(self, env: Mapping[str, str]) -> dict[str, str]:
-        """Return what the client sees, so that values do not stand on its command line."""
-        return {**{k: v for k, v in env.items() if self._by_name(k)}, **self._client_env}
+    def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return what the client sees when it passes on variables (by default those of the start)."""
+        passed = self._env if env is None else env
+        return {**{k: v for k, v in passed.items() if self._by_name(k)}, **self._client_env}
 
     def _covers(self) -> list[str]:
         arguments: list[str] = []
@@ -115,9 +116,9 @@ class Arguments:
         return arguments
 
     def _by_name(self, name: str) -> bool:
-        return name not in self._client_env and not name.startswith(
-            ("DOCKER_", "CONTAINER", "XDG_")
-        )
+        """Return whether the client can be handed a value in its own environment: not on a command line."""
+        own = {"HOME", "PATH", "TERM", "TMPDIR", *self._client_env}
+        return name not in own and not name.startswith(("DOCKER_", "CONTAINER", "XDG_"))
 
     def _variables(self, env: Mapping[str, str]) -> list[str]:
         """Name the variables; only what would change the client itself is written out."""
