@@ -13,10 +13,11 @@ from hob.sandboxes.client import uninterrupted
 from hob.sandboxes.output import Output
 from hob.sandboxes.remote_api import Completed, RemoteError
 from hob.sandboxes.remote_link import Link
-from hob.sandboxes.scripts import RUN
+from hob.sandboxes.scripts import ASK, RUN
 
 _PATIENCE_S = 0.1  # how long the request that starts a command waits for its end
 _PAUSE_S = (0.01, 0.25)
+_ASKED = (("INT", 0.3), ("TERM", 0.5))  # a test runner prints its summary on SIGINT
 _PIECE_BYTES = 4 << 20  # of one stream in one look
 _MAX_BYTES = 256 << 20  # that one command may leave on the far disk
 _LAST_LOOKS = 40
@@ -68,6 +69,7 @@ class Call:
         self._token = f"{link.mark}{number};"
         self._read = {"stdout": 0, "stderr": 0}
         self._ended = False
+        self._code: int | None = None
 
     async def follow(
         self, command: Sequence[str], env: Mapping[str, str], timeout_s: float
@@ -102,6 +104,8 @@ class Call:
 
     async def _look(self) -> int | None:
         """Take what is new; return the exit code if there is one and nothing is left to read."""
+        if self._code is not None:
+            return self._code
         for attempt in range(_TRIES):
             where = (self._folder, *map(str, self._read.values()), str(_PIECE_BYTES))
             try:
@@ -128,16 +132,32 @@ class Call:
             full = full or len(data) >= _PIECE_BYTES
             self.output.add(stream, data)
         self._ended = state != "runs"
-        return int(state) if self._ended and not full else None
+        if self._ended and not full:
+            self._code = int(state)
+        return self._code
 
     async def _end(self) -> None:
-        """Kill the whole tree and take the rest of what it printed."""
-        if not self._ended:
-            await asyncio.to_thread(self._link.end, self._token, f"{self._folder}/run")
+        """Ask it to stop, kill the whole tree, take the rest of what it printed."""
+        leader = ""
+        for signal, grace_s in _ASKED:
+            if not self._ended:
+                leader = await self._ask(signal, grace_s) or leader
+        # What it started may live on even if it has ended itself.
+        await asyncio.to_thread(self._link.end, self._token, leader)
         for _ in range(_LAST_LOOKS):
             if await self._look() is not None:
                 return
             await asyncio.sleep(0 if self._ended else 0.05)
+
+    async def _ask(self, signal: str, grace_s: float) -> str:
+        """Send a signal and leave it a moment, in which the server is free for others."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + grace_s
+        asked = await asyncio.to_thread(self._link.script, ASK, signal, f"{self._folder}/run")
+        while not self._ended and loop.time() < deadline:
+            await asyncio.sleep(0.05)
+            await self._look()
+        return asked.stdout.strip()
 
 
 async def run_far(

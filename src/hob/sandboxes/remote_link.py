@@ -31,6 +31,12 @@ echo :
 } | base64
 """.replace("KEPT", _KEPT)
 
+_CLEAN = r"""
+ours=$4 all=$5
+END
+for one in "$all"*; do [ "$one" = "$ours" ] || rm -rf "$one"; done
+"""
+
 
 class Link:
     """One workspace on the far side. The first script makes contact; blocking, for threads.
@@ -76,9 +82,9 @@ class Link:
             command, timeout_s=timeout_s, env={**self._env, **(env or {})}, cwd=self.root
         )
 
-    def end(self, token: str, folder: str = "") -> None:
-        """Kill what carries a token. Raises `RemoteError` if some of it is still there."""
-        left = self.script(END, token, folder).stdout.strip()
+    def end(self, token: str, leader: str) -> None:
+        """Kill what carries a token, unasked. Raises `RemoteError` if some of it is still there."""
+        left = self.script(END, token, leader, "at-once").stdout.strip()
         if left != "0":
             raise RemoteError(f"{left or 'some'} processes on {self.api.url!r} would not die")
 
@@ -87,8 +93,8 @@ class Link:
         with self._lock:
             connected, self._connected = self._connected, False
         if connected:
-            script = f'scratch=$3\n{END}\nrm -rf "$scratch"'
-            command = ["/bin/sh", "-c", script, "hob", self.mark, "", self.scratch]
+            script = f'scratch=$4\n{END}\nrm -rf "$scratch"'
+            command = ["/bin/sh", "-c", script, "hob", self.mark, "", "at-once", self.scratch]
             self.api.execute(command, timeout_s=_SCRIPT_S)
         self.api.close()
 
@@ -110,7 +116,6 @@ class Link:
         self._env = {**far, **self._env}
         self.protected = sensitive_paths(far.get("HOME", ""), "")
         if self._orphans and self._owner:
-            clean = 'ours=$3 all=$4\nEND\nfor one in "$all"*; do [ "$one" = "$ours" ] || rm -rf "$one"; done'
-            script = clean.replace("END", END)
-            command = ["/bin/sh", "-c", script, "hob", owner_mark(self._owner), ""]
+            script = _CLEAN.replace("END", END)
+            command = ["/bin/sh", "-c", script, "hob", owner_mark(self._owner), "", "at-once"]
             self.api.execute([*command, self.scratch, self._folders], timeout_s=_SCRIPT_S)

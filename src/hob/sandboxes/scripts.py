@@ -37,14 +37,22 @@ rm -rf "$d"
 exit "$code"
 """
 
-# END token folder
+# ASK signal folder: send a signal to the process group of a command; print its leader.
+ASK = r"""
+{ read -r leader <"$2/pid"; } 2>/dev/null || exit 0
+kill "-$1" "-$leader" 2>/dev/null
+echo "$leader"
+"""
+
+# END token [folder|leader [at-once]]
 #
 # Kills everything that carries the token (or one that starts so), the session of the command whose
-# folder it is ("" for none), and their descendants; with a folder it is asked first. All are stopped
-# before they are killed, by process group too, so that nothing forks in between. Prints who is left.
+# folder or leader it is, and their descendants; unless `at-once`, a command is asked first. All are
+# stopped before they are killed, by process group too, so that nothing forks in between. Prints how many
+# are left.
 END = r"""
-mark=HOB_CALL=$1 leader=
-if [ -n "$2" ]; then { read -r leader <"$2/pid"; } 2>/dev/null; fi
+mark=HOB_CALL=$1 leader=$2 haste=$3
+case $2 in */*) leader=; { read -r leader <"$2/pid"; } 2>/dev/null ;; esac
 read -r line </proc/$$/stat; set -- ${line##*) }; own=$3
 nl='
 '
@@ -82,7 +90,7 @@ look() {
     done
   done
 }
-if [ -n "$leader" ]; then ask INT 6; ask TERM 10; fi
+if [ -n "$leader" ] && [ -z "$haste" ]; then ask INT 6; ask TERM 10; fi
 rounds=0
 while :; do
   looks=0 before=
