@@ -25,6 +25,7 @@ from hob.stores.blobs import FileBlobs
 from hob.stores.memory import MemoryBlobs, MemoryStore
 from hob.stores.sqlite import SqliteStore
 from hob.tools.first_set import TOOLS
+from hob.tools.seen import Seen
 from hob.tools.settings import Settings
 from hob.tools.tool import bind
 
@@ -97,7 +98,7 @@ async def open_house(
             protected,
             owner=session.session_id,
         )
-        supplies = {Sandbox: sandbox, Settings: settings, Clock: clock}
+        supplies = {Sandbox: sandbox, Settings: settings, Clock: clock, Seen: Seen(session.seen)}
         toolbox = Toolbox([bind(tool, supplies) for tool in TOOLS], blobs)
         guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
         return Performer(make_model(), toolbox, guard, clock, sandbox.close)
