@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from secrets import randbits
@@ -18,8 +18,11 @@ from hob.guard.modes import ModeGuard
 from hob.instructions.prompt import system_message
 from hob.loop.perform import Performer
 from hob.loop.toolbox import Toolbox
-from hob.sandboxes.environment import child_environment, sensitive_paths
+from hob.sandboxes.docker import DockerSandbox
+from hob.sandboxes.docker_arguments import DockerSettings, client_environment
+from hob.sandboxes.environment import child_environment, far_environment, sensitive_paths
 from hob.sandboxes.local import LocalSandbox, kill_leftovers
+from hob.sandboxes.remote import RemoteSandbox
 from hob.sessions.service import Sessions
 from hob.stores.blobs import FileBlobs
 from hob.stores.memory import MemoryBlobs, MemoryStore
@@ -90,14 +93,7 @@ async def open_house(
     protected = sensitive_paths(home, str(config.data_dir))
 
     def equip(session: Session) -> Performer:
-        if any(c.status == "running" for c in session.calls):
-            kill_leftovers(session.session_id)  # what a killed Hob left working beside us
-        sandbox = LocalSandbox(
-            session.workspace,
-            child_environment(config.environment, session.session_id),
-            protected,
-            owner=session.session_id,
-        )
+        sandbox = open_sandbox(config, session, protected)
         supplies = {Sandbox: sandbox, Settings: settings, Clock: clock, Seen: Seen(session.seen)}
         toolbox = Toolbox([bind(tool, supplies) for tool in TOOLS], blobs)
         guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
@@ -106,6 +102,31 @@ async def open_house(
     async with _open_store(config, keep=keep) as store:
         sessions = Sessions(store, clock, RandomIds(clock), equip)
         yield House(sessions, agent(), _limits(config, default_steps))
+
+
+def open_sandbox(
+    config: Config, session: Session, protected: Sequence[str]
+) -> LocalSandbox | DockerSandbox | RemoteSandbox:
+    """Return where a session's commands run; what a killed Hob left working beside us is ended."""
+    crashed = any(call.status == "running" for call in session.calls)
+    owner = session.session_id
+    if config.sandbox == "local":
+        if crashed:
+            kill_leftovers(owner)
+        env = child_environment(config.environment, owner)
+        return LocalSandbox(session.workspace, env, protected, owner=owner)
+    env = far_environment(config.environment, owner)
+    if config.sandbox == "docker":
+        settings = DockerSettings(
+            image=config.docker_image, program=config.docker_program, network=config.docker_network
+        )
+        client_env = client_environment(config.environment)
+        return DockerSandbox(
+            session.workspace, settings, env, client_env, protected=protected, owner=owner
+        )
+    return RemoteSandbox(
+        session.workspace, config.remote_url, config.remote_key, env, owner=owner, orphans=crashed
+    )
 
 
 @asynccontextmanager

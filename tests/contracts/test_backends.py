@@ -2,14 +2,14 @@
 
 Always: this machine, a double of a SWE-ReX server, a double of the `docker` command line. With
 HOB_TEST_SWEREX (a virtual environment that holds `swe-rex`) also the real server, and with
-HOB_TEST_DOCKER_IMAGE (an image with bash) the real engine.
+HOB_TEST_DOCKER_IMAGE (an image with bash and python3; HOB_TEST_DOCKER_PROGRAM may say podman) the
+real engine.
 """
 
 import asyncio
 import json
 import os
 import secrets
-import shutil
 import signal
 import socket
 import stat
@@ -24,22 +24,30 @@ from pathlib import Path
 import pytest
 
 from contracts.swerex_double import Double
+from hob.cli.workspace import far_workspace
+from hob.config import Config, ConfigError, load
+from hob.core.errors import CommandRefused
 from hob.core.ports import FileError, Sandbox
+from hob.core.session import Session
 from hob.sandboxes.docker import DockerSandbox
-from hob.sandboxes.docker_arguments import DockerSettings
+from hob.sandboxes.docker_arguments import DockerSettings, client_environment
 from hob.sandboxes.environment import child_environment, far_environment
 from hob.sandboxes.files import TEMPORARY
 from hob.sandboxes.identity import is_gone, process_mark
 from hob.sandboxes.local import LocalSandbox
 from hob.sandboxes.remote import RemoteSandbox
 from hob.sandboxes.scripts import END, RUN
+from hob.wiring import open_sandbox
 
 SWEREX = os.environ.get("HOB_TEST_SWEREX", "")
 IMAGE = os.environ.get("HOB_TEST_DOCKER_IMAGE", "")
+PROGRAM = os.environ.get("HOB_TEST_DOCKER_PROGRAM", "docker")
+ENGINE = DockerSettings(image=IMAGE, program=PROGRAM)
 KEY = "sesame"
 SECRETS = {"OPENAI_API_KEY": "secret-1", "SSH_AUTH_SOCK": "secret-2", "PYTHONPATH": "secret-3"}
 HERE = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **SECRETS}
 FAR = far_environment(HERE, "test")
+PYTHON = "python3"
 Open = Callable[[str], Sandbox]
 
 
@@ -124,8 +132,7 @@ def opened(request: pytest.FixtureRequest, root: Path) -> Iterator[Open]:
             url = request.getfixturevalue("double").url
             box = RemoteSandbox(str(root), url, KEY, FAR, owner=owner)
         elif kind == "docker":
-            engine = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "DOCKER_HOST"}}
-            box = DockerSandbox(str(root), DockerSettings(image=IMAGE), FAR, engine, owner=owner)
+            box = DockerSandbox(str(root), ENGINE, FAR, client_environment(os.environ), owner=owner)
         else:
             env = client_env(request.getfixturevalue("engine"))
             box = DockerSandbox(str(root), DockerSettings(image="toolbox"), FAR, env, owner=owner)
@@ -582,6 +589,42 @@ def test_scratch_is_private_keeps_state_and_goes(opened: Open, root: Path):
     assert not Path(gone).exists()
 
 
+@pytest.mark.parametrize("opened", BACKENDS[BACKENDS.index("docker double") :], indirect=True)
+def test_a_program_in_a_terminal_is_driven_and_left(sandbox: Sandbox):
+    word = f"sleep 60.6{secrets.randbelow(10**9)}"
+
+    async def session() -> None:
+        python = await sandbox.terminal([PYTHON, "-i"], columns=91, lines=21)
+        assert (await python.read(timeout_s=20, until=">>> $")).endswith(">>> ")
+        await python.send("import os; print(tuple(os.get_terminal_size()), os.environ['AGENT'])\n")
+        assert "(91, 21) hob\r\n" in await python.read(timeout_s=20, until="hob\r\n>>> $")
+        await python.send("import time; time.sleep(60)\n")
+        await asyncio.sleep(0.3)
+        await python.send("\x03")
+        assert "KeyboardInterrupt" in await python.read(timeout_s=20, until="Interrupt\r\n>>> $")
+        await python.send("exit(7)\n")
+        await python.read(timeout_s=20, until="never")
+        assert python.exit_code == 7
+        with pytest.raises(FileError, match="the program has ended"):
+            await python.send("1\n")
+        await python.close()
+        await python.close()
+        shell = await sandbox.terminal(["bash", "--norc"])
+        await shell.send(f"{word} & setsid {word} & env -i PATH=$PATH {word}\n")
+        await asyncio.sleep(0.5)
+        assert len(survivors(word)) == 3
+        assert shell.exit_code is None
+        await shell.close()
+        assert survivors(word) == []
+        assert shell.exit_code is not None
+        absent = await sandbox.terminal(["no-such-program"])
+        assert "not found" in await absent.read(timeout_s=20, until="never")
+        assert absent.exit_code == 127
+        await absent.close()
+
+    asyncio.run(session())
+
+
 # --- the remote one ------------------------------------------------------------------------------
 
 
@@ -864,12 +907,10 @@ def test_a_start_that_is_cancelled_leaves_no_container(engine: Path, root: Path)
 
 @pytest.mark.skipif(not IMAGE, reason="no image given")
 def test_a_container_shows_neither_home_nor_network(root: Path):
-    env = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "DOCKER_HOST"}}
     (root / ".ssh").mkdir()
     (root / ".ssh" / "id").write_text("key")
-    box = DockerSandbox(
-        str(root), DockerSettings(image=IMAGE), FAR, env, protected=[f"{root}/.ssh"]
-    )
+    env = client_environment(os.environ)
+    box = DockerSandbox(str(root), ENGINE, FAR, env, protected=[f"{root}/.ssh"])
 
     async def run() -> str:
         script = (
@@ -884,6 +925,57 @@ def test_a_container_shows_neither_home_nor_network(root: Path):
     assert asyncio.run(run()).split() == [
         "0", "frozen", "lo", "offline", "CapEff:", "0000000000000000", "NoNewPrivs:", "1", "tmp",
     ]  # fmt: skip
-    assert shutil.which("docker")
-    listed = subprocess.run(["docker", "ps", "--all", "--quiet"], capture_output=True, check=True)
+    listed = subprocess.run([PROGRAM, "ps", "--all", "--quiet"], capture_output=True, check=True)
     assert listed.stdout == b""
+
+
+# --- settings ------------------------------------------------------------------------------------
+
+
+def settings(**variables: str) -> Config:
+    env = {
+        "PATH": "/bin",
+        "HOME": "/h",
+        "DOCKER_HOST": "unix:///d",
+        "HOB_REMOTE_KEY": "k",
+        **variables,
+    }
+    return load({}, env)
+
+
+def test_settings_choose_the_backend(root: Path):
+    chosen = [
+        settings(),
+        settings(HOB_SANDBOX="docker", HOB_DOCKER_IMAGE="i"),
+        settings(HOB_SANDBOX="remote", HOB_REMOTE_URL="https://far.example:8000/rex"),
+    ]
+    session = Session(session_id="s1", workspace=str(root))
+    boxes = [open_sandbox(config, session, ()) for config in chosen]
+    assert [type(box) for box in boxes] == [LocalSandbox, DockerSandbox, RemoteSandbox]
+    for box in boxes:
+        asyncio.run(box.close())
+    assert load({"sandbox": "local"}, {"HOB_SANDBOX": "docker"}).sandbox == "local"
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"HOB_SANDBOX": "vm"}, "Sandbox 'vm' is not known: give one of local, docker, remote."),
+        ({"HOB_SANDBOX": "docker"}, "The docker sandbox needs an image: set HOB_DOCKER_IMAGE."),
+        (
+            {"HOB_SANDBOX": "remote", "HOB_REMOTE_URL": "far:8000"},
+            "HOB_REMOTE_URL is 'far:8000': give a SWE-ReX server, as http://127.0.0.1:8000.",
+        ),
+    ],
+)
+def test_settings_that_cannot_be_used_are_named(variables: dict[str, str], sentence: str):
+    with pytest.raises(ConfigError) as caught:
+        settings(**variables)
+    assert str(caught.value) == sentence
+
+
+def test_a_far_workspace_is_an_absolute_path():
+    assert far_workspace("/srv//work/../app/") == "/srv/app"
+    for folder in (None, "", "app", "/", "//", "/a/..", "/a\nb"):
+        with pytest.raises(CommandRefused, match="-C"):
+            far_workspace(folder)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from hob.core.ports import ExecResult, FileError, FileInfo, Report, Sink, Terminal
 from hob.sandboxes.client import attend, uninterrupted
+from hob.sandboxes.client_terminal import ClientTerminal
 from hob.sandboxes.container import Container
 from hob.sandboxes.docker_arguments import Arguments, DockerSettings, Unavailable
 from hob.sandboxes.files import Files
@@ -46,6 +47,7 @@ class DockerSandbox:
         )
         self._container = Container(self._arguments, client_env)
         self._calls = 0
+        self._terminals: list[ClientTerminal] = []
 
     @property
     def root(self) -> str:
@@ -97,7 +99,22 @@ class DockerSandbox:
         env: dict[str, str] | None = None,
     ) -> Terminal:
         """Start an interactive program in the container's own pseudo terminal. Raises `FileError`."""
-        raise FileError("not yet")
+        variables = {"TERM": "xterm", **(env or {})}
+        folder, token = self._name_call()
+        try:
+            await self._container.ready()
+            argv = self._arguments.terminal(command, variables, token, folder)
+        except Unavailable as reason:
+            raise FileError(str(reason)) from None
+
+        async def end() -> None:
+            await self._kill(token, folder, "at-once")
+
+        client_env = {**self._arguments.environment(variables), "TERM": variables["TERM"]}
+        opened = await ClientTerminal.open(argv, client_env, (lines, columns), end)
+        self._terminals = [one for one in self._terminals if one.exit_code is None]
+        self._terminals.append(opened)
+        return opened
 
     def read(self, path: str, max_bytes: int) -> bytes:
         """Return a regular file's first `max_bytes` bytes. Raises `FileError`."""
@@ -127,6 +144,8 @@ class DockerSandbox:
         """Remove the container with all that runs in it and let the root go. May be called twice."""
         self._files.close()
         await self._container.remove()
+        for terminal in self._terminals:
+            await terminal.close()
 
     def _name_call(self) -> tuple[str, str]:
         self._calls += 1
@@ -134,19 +153,21 @@ class DockerSandbox:
         return f"{self._arguments.scratch}/calls/{self._calls}", token
 
     async def _end(self, call: "asyncio.Future[int]", token: str, folder: str) -> None:
-        """Kill a command's whole tree and take what it printed; the container, if that fails."""
-        name = self._arguments.name
-        try:
-            ended = await self._container.client(
-                ["exec", name, "sh", "-c", END, "hob", token, folder]
-            )
-        except Unavailable:
-            ended = None
-        if ended is None or ended.stdout != "0\n":
-            await self._container.remove()
+        """Kill a command's whole tree and take what it printed."""
+        await self._kill(token, folder)
         await asyncio.wait((call,), timeout=_LAST_S)
         call.cancel()
         await asyncio.wait((call,))
+
+    async def _kill(self, token: str, folder: str, *haste: str) -> None:
+        """Kill a tree inside; the whole container, if that fails."""
+        inside = ["exec", self._arguments.name, "sh", "-c", END, "hob", token, folder, *haste]
+        try:
+            left = (await self._container.client(inside)).stdout
+        except Unavailable as reason:
+            left = str(reason)
+        if left != "0\n":
+            await self._container.remove()
 
     async def _finished(
         self, call: "asyncio.Future[int]", output: Output, command: Sequence[str]

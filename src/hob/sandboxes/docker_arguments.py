@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from hob.sandboxes.identity import process_mark
-from hob.sandboxes.scripts import MARKER, RUN
+from hob.sandboxes.scripts import MARKER, RUN, SIT
 
 SESSION, PROCESS = "hob.session", "hob.process"  # labels
 HOME = "/tmp/home"
@@ -27,6 +27,21 @@ class DockerSettings(Struct, frozen=True):
     memory: str = "4g"
     cpus: str = "2"
     pids: int = 512
+
+
+def client_environment(parent: Mapping[str, str]) -> dict[str, str]:
+    """Return what the command-line client needs of our environment: where the engine is, its settings."""
+    names = {
+        "PATH",
+        "HOME",
+        "USER",
+        "TMPDIR",
+        "XDG_RUNTIME_DIR",
+        "XDG_CONFIG_HOME",
+        "SSH_AUTH_SOCK",
+    }
+    engine = ("DOCKER_", "CONTAINER_", "CONTAINERS_")
+    return {k: v for k, v in parent.items() if k in names or k.startswith(engine)}
 
 
 class Arguments:
@@ -93,10 +108,13 @@ class Arguments:
         start = [self.program(), "exec", "--workdir", self.root, *self._variables(env), self.name]
         return [*start, "sh", "-c", RUN, "hob", folder, token, *command]
 
-    def terminal(self, command: Sequence[str], env: Mapping[str, str], token: str) -> list[str]:
+    def terminal(
+        self, command: Sequence[str], env: Mapping[str, str], token: str, folder: str
+    ) -> list[str]:
         """Return the client's argv for a program in a pseudo terminal."""
         start = [self.program(), "exec", "--interactive", "--tty", "--workdir", self.root]
-        return [*start, *self._variables({**env, MARKER: token}), self.name, *command]
+        variables = self._variables({**env, MARKER: token})
+        return [*start, *variables, self.name, "sh", "-c", SIT, "hob", folder, *command]
 
     def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return what the client sees when it passes on variables (by default those of the start)."""
@@ -117,7 +135,7 @@ class Arguments:
 
     def _by_name(self, name: str) -> bool:
         """Return whether the client can be handed a value in its own environment: not on a command line."""
-        own = {"HOME", "PATH", "TERM", "TMPDIR", *self._client_env}
+        own = {MARKER, "HOME", "PATH", "TERM", "TMPDIR", *self._client_env}
         return name not in own and not name.startswith(("DOCKER_", "CONTAINER", "XDG_"))
 
     def _variables(self, env: Mapping[str, str]) -> list[str]:

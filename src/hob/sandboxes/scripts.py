@@ -37,6 +37,13 @@ rm -rf "$d"
 exit "$code"
 """
 
+# SIT folder program...: become a program that has a terminal, so that its tree can be ended.
+SIT = r"""
+mkdir "$1" && echo $$ >"$1/pid" || exit 126
+shift
+exec "$@"
+"""
+
 # ASK signal folder: send a signal to the process group of a command; print its leader.
 ASK = r"""
 { read -r leader <"$2/pid"; } 2>/dev/null || exit 0
