@@ -5,12 +5,14 @@ what the container ran. Its folder holds calls.jsonl (every argv) and containers
 makes every call fail with its text.
 """
 
+import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 from contextlib import suppress
 from pathlib import Path
 
@@ -83,6 +85,11 @@ def execute(containers: dict[str, dict], options: dict[str, list[str]], rest: li
     env = {**containers[name]["env"], **variables(options), "HOME": home}
     env |= {"PATH": os.environ["PATH"], "FAKE_CONTAINER": name}
     command = [home if one == "/tmp/home" else one for one in command]
+    if "--tty" in options:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # may be ignored where tests run
+        os.chdir(options["--workdir"][0])
+        os.execvpe(command[0], command, env)
     process = subprocess.run(
         command, env=env, cwd=(options.get("--workdir") or [None])[0], check=False
     )
