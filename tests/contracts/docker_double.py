@@ -16,6 +16,16 @@ import termios
 from contextlib import suppress
 from pathlib import Path
 
+
+def install(folder: Path) -> Path:
+    """Make the double a program named docker in a new folder; return the folder."""
+    folder.mkdir()
+    program = folder / "docker"
+    program.write_text(f"#!{sys.executable} -SE\n{Path(__file__).read_text('utf-8')}", "utf-8")
+    program.chmod(0o755)
+    return folder
+
+
 FOLDER = Path(sys.argv[0]).resolve().parent
 STATE = FOLDER / "containers.json"
 TWO = {"--name", "--label", "--network", "--cap-drop", "--security-opt", "--pids-limit", "--memory",

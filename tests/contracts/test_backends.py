@@ -14,7 +14,6 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts import docker_double
 from contracts.swerex_double import Double
 from hob.cli.workspace import far_workspace
 from hob.config import Config, ConfigError, load
@@ -96,13 +96,7 @@ def swerex() -> Iterator[str]:
 @pytest.fixture
 def engine(tmp_path: Path) -> Path:
     """Return a folder with a `docker` in it that works here."""
-    folder = tmp_path / "engine"
-    folder.mkdir()
-    program = folder / "docker"
-    source = (Path(__file__).parent / "docker_double.py").read_text()
-    program.write_text(f"#!{sys.executable} -SE\n{source}")
-    program.chmod(0o755)
-    return folder
+    return docker_double.install(tmp_path / "engine")
 
 
 def client_env(engine: Path) -> dict[str, str]:
@@ -759,6 +753,10 @@ def test_every_command_line_is_as_it_should_be(engine: Path, root: Path):
     asyncio.run(run())
     scratch, name = box.scratch, "hob-" + box.scratch.rpartition("-")[2]
     sweep, start, prepare, first, second, ended, removed = argvs(engine)
+    empty = start[start.index(f"type=bind,source=/dev/null,target={root}/.netrc,readonly") + 2]
+    empty = empty.removeprefix("type=bind,source=").partition(",")[0]
+    assert Path(empty).name.startswith("hob-empty-")
+    assert not Path(empty).exists()
     assert sweep == ["ps", "--all", "--quiet", "--filter", "label=hob.process"]
     assert start == [
         "run", "--detach", "--rm", "--init", "--pull", "never", "--name", name,
@@ -770,7 +768,7 @@ def test_every_command_line_is_as_it_should_be(engine: Path, root: Path):
         "--tmpfs", "/tmp:rw,exec,nosuid,nodev,mode=1777",
         "--mount", f"type=bind,source={root},target={root}",
         "--mount", f"type=bind,source=/dev/null,target={root}/.netrc,readonly",
-        "--tmpfs", f"{root}/.ssh:ro,size=4k,mode=0555",
+        "--mount", f"type=bind,source={empty},target={root}/.ssh,readonly",
         "--workdir", str(root),
         "--env", "AGENT", "--env", "HOME=/tmp/home", "--env", "TERM=dumb", "--env", "TOKEN",
         "--entrypoint", "tail", "toolbox:1", "-f", "/dev/null",

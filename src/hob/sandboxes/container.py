@@ -1,7 +1,10 @@
 """One container a session: started at its first use, removed at the end, also after a crash."""
 
 import asyncio
+import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from hob.core.ports import ExecResult
 from hob.sandboxes.client import attend, uninterrupted
@@ -34,6 +37,7 @@ class Container:
         self._env = dict(env)
         self._starting: asyncio.Task[None] | None = None
         self._swept = False
+        self._empty = ""
 
     async def ready(self) -> None:
         """Start it if it does not run. Raises `Unavailable`."""
@@ -77,6 +81,7 @@ class Container:
         starting, self._starting = self._starting, None
         if starting is not None:
             await uninterrupted(self._remove(starting))
+        self._drop_empty()
 
     async def _remove(self, starting: "asyncio.Task[None]") -> None:
         if not starting.done():
@@ -84,6 +89,12 @@ class Container:
         if not starting.cancelled() and isinstance(starting.exception(), Unavailable):
             return
         await self.client(["rm", "--force", self._arguments.name])
+
+    def _drop_empty(self) -> None:
+        if self._empty:
+            with suppress(OSError):
+                Path(self._empty).rmdir()
+            self._empty = ""
 
     async def _start(self) -> None:
         if not self._arguments.settings.image:
@@ -95,7 +106,8 @@ class Container:
                 f"{self._arguments.root!r} would hide the image's own files; work in a folder below it"
             )
         await self._sweep()
-        start = self._arguments.run()
+        self._empty = self._empty or tempfile.mkdtemp(prefix="hob-empty-")
+        start = self._arguments.run(self._empty)
         started = await self.client(start, _START_S, self._arguments.environment())
         if started.exit_code != 0:
             # It may have been made and not started, and after a time limit anything is possible.

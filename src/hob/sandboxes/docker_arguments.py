@@ -81,8 +81,8 @@ class Arguments:
             )
         return found
 
-    def run(self) -> list[str]:
-        """Return the client's arguments that start the container."""
+    def run(self, empty: str) -> list[str]:
+        """Return the client's arguments that start the container; `empty` is an empty folder of ours."""
         limits = self.settings
         rootless_podman = "podman" in Path(limits.program).name and os.getuid() != 0
         return [
@@ -95,7 +95,7 @@ class Arguments:
             *("--user", f"{os.getuid()}:{os.getgid()}"),
             *("--tmpfs", "/tmp:rw,exec,nosuid,nodev,mode=1777"),
             *("--mount", _mount(self.root, self.root)),
-            *self._covers(),
+            *self._covers(empty),
             *("--workdir", self.root),
             *self._variables({**self._env, "HOME": HOME}),
             *("--entrypoint", "tail", limits.image, "-f", "/dev/null"),
@@ -121,16 +121,16 @@ class Arguments:
         passed = self._env if env is None else env
         return {**{k: v for k, v in passed.items() if self._by_name(k)}, **self._client_env}
 
-    def _covers(self) -> list[str]:
+    def _covers(self, empty: str) -> list[str]:
+        # Not a tmpfs: podman would copy into it what it covers.
         arguments: list[str] = []
         below = self.root.rstrip("/") + "/"
         for path in sorted({os.path.realpath(one) for one in self._protected}):
             if not path.startswith(below):
                 continue
-            if Path(path).is_dir():
-                arguments += ["--tmpfs", f"{path}:ro,size=4k,mode=0555"]
-            elif Path(path).exists():
-                arguments += ["--mount", _mount("/dev/null", path) + ",readonly"]
+            if Path(path).exists():
+                cover = empty if Path(path).is_dir() else "/dev/null"
+                arguments += ["--mount", _mount(cover, path) + ",readonly"]
         return arguments
 
     def _by_name(self, name: str) -> bool:
