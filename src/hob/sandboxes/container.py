@@ -11,7 +11,7 @@ from hob.sandboxes.client import attend, uninterrupted
 from hob.sandboxes.docker_arguments import HOME, PROCESS, Arguments, Unavailable
 from hob.sandboxes.identity import is_gone
 from hob.sandboxes.output import Output
-from hob.sandboxes.scripts import PROGRAMS
+from hob.sandboxes.scripts import END, PROGRAMS
 
 _CONTROL_S = 30.0  # for what the engine does at once; a start waits for disks
 _START_S = 120.0
@@ -75,6 +75,16 @@ class Container:
             ["inspect", "--format", "{{.State.Running}}", self._arguments.name]
         )
         return found.stdout.strip() == "true"
+
+    async def kill(self, token: str, folder: str, *haste: str) -> None:
+        """Kill a tree inside; the whole container, if that fails."""
+        inside = ["exec", self._arguments.name, "sh", "-c", END, "hob", token, folder, *haste]
+        try:
+            left = (await self.client(inside)).stdout
+        except Unavailable as reason:
+            left = str(reason)
+        if left != "0\n":
+            await self.remove()
 
     async def remove(self) -> None:
         """Remove it with all that runs in it; the next use starts a new one. May be called twice."""

@@ -1,7 +1,6 @@
 """The workspace in a container: commands run inside it, files are reached on our side of the mount."""
 
 import asyncio
-import os
 from collections.abc import Mapping, Sequence
 
 from hob.core.ports import ExecResult, FileError, FileInfo, Report, Sink, Terminal
@@ -11,7 +10,6 @@ from hob.sandboxes.container import Container
 from hob.sandboxes.docker_arguments import Arguments, DockerSettings, Unavailable
 from hob.sandboxes.files import Files
 from hob.sandboxes.output import Output
-from hob.sandboxes.scripts import END
 
 _LAST_S = 2.0  # for what a killed command printed to arrive
 _ENGINE_SAYS = (  # Docker's and podman's words for a container that is not there any more
@@ -46,7 +44,6 @@ class DockerSandbox:
             settings, self._files.root, env, client_env, protected=protected, owner=owner
         )
         self._container = Container(self._arguments, client_env)
-        self._calls = 0
         self._terminals: list[ClientTerminal] = []
 
     @property
@@ -72,7 +69,7 @@ class DockerSandbox:
         """Run an argument vector in the container; without one, exit code 126 and the reason. See the port."""
         output = Output(max_bytes, report, sink)
         variables = env or {}
-        folder, token = self._name_call()
+        folder, token = self._arguments.new_call()
         try:
             await self._container.ready()
             argv = self._arguments.exec(command, variables, token, folder)
@@ -100,7 +97,7 @@ class DockerSandbox:
     ) -> Terminal:
         """Start an interactive program in the container's own pseudo terminal. Raises `FileError`."""
         variables = {"TERM": "xterm", **(env or {})}
-        folder, token = self._name_call()
+        folder, token = self._arguments.new_call()
         try:
             await self._container.ready()
             argv = self._arguments.terminal(command, variables, token, folder)
@@ -108,7 +105,7 @@ class DockerSandbox:
             raise FileError(str(reason)) from None
 
         async def end() -> None:
-            await self._kill(token, folder, "at-once")
+            await self._container.kill(token, folder, "at-once")
 
         client_env = {**self._arguments.environment(variables), "TERM": variables["TERM"]}
         opened = await ClientTerminal.open(argv, client_env, (lines, columns), end)
@@ -147,27 +144,12 @@ class DockerSandbox:
         for terminal in self._terminals:
             await terminal.close()
 
-    def _name_call(self) -> tuple[str, str]:
-        self._calls += 1
-        token = f"{os.urandom(8).hex()}-{self._calls};"
-        return f"{self._arguments.scratch}/calls/{self._calls}", token
-
     async def _end(self, call: "asyncio.Future[int]", token: str, folder: str) -> None:
         """Kill a command's whole tree and take what it printed."""
-        await self._kill(token, folder)
+        await self._container.kill(token, folder)
         await asyncio.wait((call,), timeout=_LAST_S)
         call.cancel()
         await asyncio.wait((call,))
-
-    async def _kill(self, token: str, folder: str, *haste: str) -> None:
-        """Kill a tree inside; the whole container, if that fails."""
-        inside = ["exec", self._arguments.name, "sh", "-c", END, "hob", token, folder, *haste]
-        try:
-            left = (await self._container.client(inside)).stdout
-        except Unavailable as reason:
-            left = str(reason)
-        if left != "0\n":
-            await self._container.remove()
 
     async def _finished(
         self, call: "asyncio.Future[int]", output: Output, command: Sequence[str]

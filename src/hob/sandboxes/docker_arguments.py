@@ -67,6 +67,7 @@ class Arguments:
         self._client_env = dict(client_env)
         self._protected = protected
         self._owner = owner
+        self._calls = 0
         unique = os.urandom(8).hex()
         self.name = f"hob-{unique}"
         self.scratch = f"/tmp/.hob-{unique}"
@@ -80,6 +81,11 @@ class Arguments:
                 "with HOB_DOCKER_PROGRAM, or work with --sandbox local"
             )
         return found
+
+    def new_call(self) -> tuple[str, str]:
+        """Return a folder inside and a token for one more command; by both its tree is ended."""
+        self._calls += 1
+        return f"{self.scratch}/calls/{self._calls}", f"{os.urandom(8).hex()}-{self._calls};"
 
     def run(self, empty: str) -> list[str]:
         """Return the client's arguments that start the container; `empty` is an empty folder of ours."""
@@ -104,7 +110,7 @@ class Arguments:
     def exec(
         self, command: Sequence[str], env: Mapping[str, str], token: str, folder: str
     ) -> list[str]:
-        """Return the client's argv for a command; by token and folder its tree is ended."""
+        """Return the client's argv for a command."""
         start = [self.program(), "exec", "--workdir", self.root, *self._variables(env), self.name]
         return [*start, "sh", "-c", RUN, "hob", folder, token, *command]
 
