@@ -93,14 +93,15 @@ async def _demo(options: Namespace) -> int:
 
 async def _run(options: Namespace) -> int:
     from hob.cli.run import Task, run_task, with_standard_input
-    from hob.cli.workspace import real_workspace
+    from hob.cli.workspace import far_workspace, real_workspace
     from hob.config import load
     from hob.models.discovery import discover
     from hob.wiring import open_house
 
     output_format = options.output_format or "text"
     config = load(_settings(options))
-    workspace = real_workspace(options.workspace)
+    where = far_workspace if config.sandbox == "remote" else real_workspace
+    workspace = where(options.workspace)
     words = [options.prompt or "", *getattr(options, "task", [])]
     text = " ".join(word for word in words if word)
     if options.command != "demo":
@@ -195,6 +196,7 @@ def _settings(options: Namespace) -> dict[str, object]:
         "acknowledge_failures",
         "edit_format",
         "editor_model",
+        "sandbox",
     )
     flags: dict[str, object] = {name: getattr(options, name, None) for name in names}
     if getattr(options, "yolo", False):

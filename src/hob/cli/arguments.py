@@ -128,6 +128,13 @@ def _run_options(to: argparse.ArgumentParser, *, top_level: bool = True) -> None
     to.add_argument(
         "--yolo", action="store_true", default=off, help="same as --permission-mode full"
     )
+    to.add_argument(
+        "--sandbox",
+        default=unset,
+        metavar="KIND",
+        help="where commands run: local (default), docker (image in HOB_DOCKER_IMAGE) or remote (SWE-ReX"
+        " server in HOB_REMOTE_URL, key in HOB_REMOTE_KEY; -C then names a folder on that machine)",
+    )
     _limit_options(to, unset)
     _session_options(to, unset, off)
 
