@@ -304,7 +304,7 @@ def test_near_ties_are_refused():
 
 
 def test_what_parsed_before_parses_after():
-    said = refused(FILE, "self.size += 1\n", "self.size += (1\n")
+    said = refused(FILE, "\tself.size += 1\n", "\tself.size += (1\n")
     assert "would break the syntax: line 15: '(' was never closed" in said
     with pytest.raises(EditRefused, match="break the syntax"):
         edit("x = [\n  1,\n]\n", "    1,\n", "    1,\n]\n", path="a.py")
