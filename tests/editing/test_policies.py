@@ -68,6 +68,25 @@ def test_a_line_of_its_own_wins_over_a_part_of_one():
     assert apply("max = 10\n    x = 1\n", "x = 1", "y = 2") == "max = 10\n    y = 2\n"
 
 
+@pytest.mark.parametrize(
+    ("search", "replace", "after"),
+    [
+        ("b = 1", "x = 2\n    y = 3", "if a:\n    x = 2\n    y = 3\n    c = 1\n"),
+        ("b = 1", "x = 2\ny = 3", "if a:\n    x = 2\n    y = 3\n    c = 1\n"),
+        ("b = 1", "if x:\n    y = 3", "if a:\n    if x:\n        y = 3\n    c = 1\n"),
+        ("b = 1", "if x:\n        y = 3", "if a:\n    if x:\n        y = 3\n    c = 1\n"),
+        ("b = 1\n    c = 1", "n = 0\nb = 1\n    c = 1", "if a:\n    n = 0\n    b = 1\n    c = 1\n"),
+        ("b = 1\n", "", "if a:\n    c = 1\n"),
+        ("b = 1\n", "d = 1", "if a:\n    d = 1\n    c = 1\n"),
+        ("b =", "d =", "if a:\n    d = 1\n    c = 1\n"),
+    ],
+)
+def test_a_text_without_its_indentation_is_given_that_of_the_file(
+    search: str, replace: str, after: str
+):
+    assert apply("if a:\n    b = 1\n    c = 1\n", search, replace) == after
+
+
 def test_where_it_was_written():
     assert edit("a\nb\nc\n", "b\n", "x\ny\n") == Edited("a\nx\ny\nc\n", 2, 3, ())
     assert edit("a\nb\nc\n", "\nb\n", "x\n")[1:3] == (2, 2)
@@ -116,7 +135,7 @@ GET = FILE[FILE.index("    def get") : FILE.index("    def put")]
          "    self.values[key] = value\n    self.size += 2\n", "+= 1", "+= 2", "indentation"),
         # The first line lost its blanks; the others are as the file has them.
         ("self.size += 1\n        return None", "self.size += 1\n        return 0",
-         "+= 1\n        return None", "+= 1\n        return 0", "indentation"),
+         "+= 1\n        return None", "+= 1\n        return 0", ""),
         # Only the quotation is indented wrongly.
         ("self.size += 1\nreturn None", "        self.size += 1\n        return 0",
          "+= 1\n        return None", "+= 1\n        return 0", "indentation"),
@@ -285,7 +304,7 @@ def test_near_ties_are_refused():
 
 
 def test_what_parsed_before_parses_after():
-    said = refused(FILE, "self.size += 1\n", "self.size += (1\n")
+    said = refused(FILE, "\tself.size += 1\n", "\tself.size += (1\n")
     assert "would break the syntax: line 15: '(' was never closed" in said
     with pytest.raises(EditRefused, match="break the syntax"):
         edit("x = [\n  1,\n]\n", "    1,\n", "    1,\n]\n", path="a.py")

@@ -5,6 +5,7 @@ from hob.editing.elision import check_kept
 from hob.editing.encodings import decode
 from hob.editing.gates import Span, check_brackets, check_syntax
 from hob.editing.outcome import Check, Edited, EditRefused
+from hob.editing.spelling import indentation
 from hob.editing.stages import Task
 from hob.editing.text import Change, Document, Found, quoted_lines, read, written
 
@@ -98,16 +99,19 @@ def _exact(document: Document, search: str, replace: str, line: int | None) -> E
 def _fits_as_it_is(document: Document, hit: exact.Hit, search: str, replace: str) -> bool:
     """Return whether a text that starts after an indentation can be spliced in without moving it.
 
-    It can if it starts right behind the indentation and its further lines come with theirs: in
-    `search` they were found so, in `replace` alone they have to be seen to.
+    It can if it starts right behind the indentation and its further lines come with theirs: none
+    is indented less, and what follows the start of a block is indented more.
     """
-    if search[:1].isspace() or replace[:1].isspace():
+    if search[:1].isspace() or replace[:1].isspace() or not replace:
+        return False
+    if search.endswith("\n") != replace.endswith("\n"):
         return False
     text = document.plain
     lead = text[text.rfind("\n", 0, hit.at) + 1 : hit.at]
-    rest = replace.split("\n")[1:]
-    known = "\n" in search.rstrip("\n")
-    return known or all(line.startswith(lead) for line in rest if line.strip())
+    opens, *rest = [line for line in replace.split("\n") if line.strip()]
+    if rest and opens.rstrip()[-1] in ":{([" and indentation(rest[0]) == lead:
+        return False
+    return all(line.startswith(lead) for line in rest)
 
 
 def _hinted(hits: list[exact.Hit], search: str, line: int | None) -> exact.Hit | None:

@@ -79,7 +79,7 @@ def _ends(text: str, at: int, search: str) -> bool:
 
 
 def _is_blank(lead: str) -> bool:
-    return bool(lead) and lead.isspace()
+    return bool(lead) and not lead.strip(" \t")
 
 
 def _common(left: str, right: str) -> int:
