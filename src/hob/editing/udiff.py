@@ -93,7 +93,7 @@ class _Reader:
         """Return the patch and the line after it."""
         if self._line().startswith(_GIT):
             self._extended_header()
-        if self._line().startswith("--- ") and self._next().startswith("+++ "):
+        if self._line().startswith("--- ") and self._is_of_this_file(self._next()):
             old, new = _name(self._line()[4:]), _name(self._next()[4:])
             self._names = self._agreed(old, new)
             self._at += 2
@@ -103,6 +103,11 @@ class _Reader:
         source, target = self._sides()
         place = Place(self._first, self._at)
         return Patch(source, target, tuple(hunks), place, "copy from" in self._head), self._at
+
+    def _is_of_this_file(self, line: str) -> bool:
+        """Tell whether a line is the `+++` of this file; a pure move has none, so it may be another's."""
+        moved = self._head.get("rename to") or self._head.get("copy to") or ""
+        return line.startswith("+++ ") and _name(line[4:]).endswith(_name(moved))
 
     def _agreed(self, old: str, new: str) -> tuple[str, str]:
         """Return the names without prefixes; where one side is nothing, git's own line tells if there are any."""
@@ -180,7 +185,7 @@ class _Reader:
         new: list[str] = []
         at = self._at + 1
         while len(old) < counts[0] or len(new) < counts[1]:
-            if self._is_over(at) or self._fence_ends(at):
+            if _is_over(self._lines, at) or self._fence_ends(at):
                 return None
             if not _take(self._lines[at], old, new, self._lines[at - 1][:1]):
                 return None
@@ -203,10 +208,6 @@ class _Reader:
             return True
         return self._lines[at][:1] not in ("+", "-", " ")
 
-    def _is_over(self, at: int) -> bool:
-        """Tell whether the reply ends here; the end of its last line is no empty line."""
-        return at >= len(self._lines) or (at == len(self._lines) - 1 and not self._lines[at])
-
     def _fence_ends(self, at: int) -> bool:
         return bool(self._marks) and _closes(self._lines[at], self._marks)
 
@@ -224,24 +225,27 @@ class _Reader:
             old.pop()
             new.pop()
             self._at -= 1
-        self._check_whole(first, numbers, len(old), len(new))
+        if self._at >= len(self._lines):  # not even a last line break
+            _check_whole(first, numbers, len(old), len(new))
         return Hunk(start, tuple(old), tuple(new), exact=False)
 
     def _stops(self) -> bool:
         line = self._line()
         return line.startswith("@@") or self._fence_ends(self._at) or _begins(self._lines, self._at)
 
-    def _check_whole(self, first: int, numbers: "re.Match[str] | None", old: int, new: int) -> None:
-        """Raise `EditRefused` if the reply ends in the middle of the hunk."""
-        ends = self._at >= len(self._lines)  # not even a last line break
-        short = (
-            numbers is not None and old < int(numbers[2] or "1") and new < int(numbers[4] or "1")
+
+def _is_over(lines: Sequence[str], at: int) -> bool:
+    """Tell whether the reply ends here; the end of its last line is no empty line."""
+    return at >= len(lines) or (at == len(lines) - 1 and not lines[at])
+
+
+def _check_whole(first: int, numbers: "re.Match[str] | None", old: int, new: int) -> None:
+    """Raise `EditRefused` if a hunk that ends with the reply is shorter than its header says."""
+    if numbers is not None and old < int(numbers[2] or "1") and new < int(numbers[4] or "1"):
+        raise EditRefused(
+            f"the reply is cut off: the hunk in line {first + 1} of it has fewer lines than its header"
+            " says; send it again, whole"
         )
-        if ends and short:
-            raise EditRefused(
-                f"the reply is cut off: the hunk in line {first + 1} of it has fewer lines than its header"
-                " says; send it again, whole"
-            )
 
 
 def _take(line: str, old: list[str], new: list[str], before: str = "") -> bool:
