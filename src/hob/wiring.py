@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +20,16 @@ from hob.guard.modes import ModeGuard
 from hob.instructions.prompt import system_message
 from hob.loop.perform import Performer
 from hob.loop.toolbox import Toolbox
-from hob.sandboxes.environment import child_environment, sensitive_paths
+from hob.sandboxes.docker import DockerSandbox
+from hob.sandboxes.docker_arguments import DockerSettings, client_environment
+from hob.sandboxes.environment import child_environment, far_environment, sensitive_paths
 from hob.sandboxes.local import LocalSandbox, kill_leftovers
+from hob.sandboxes.remote import RemoteSandbox
 from hob.sessions.service import Sessions
 from hob.stores.blobs import FileBlobs
 from hob.stores.memory import MemoryBlobs, MemoryStore
 from hob.stores.sqlite import SqliteStore
+from hob.tools.edits import apply_edits
 from hob.tools.first_set import TOOLS
 from hob.tools.seen import Seen
 from hob.tools.settings import Settings
@@ -96,23 +100,43 @@ async def open_house(
     protected = sensitive_paths(home, str(config.data_dir))
 
     def equip(session: Session) -> Performer:
-        if any(c.status == "running" for c in session.calls):
-            kill_leftovers(session.session_id)  # what a killed Hob left working beside us
-        sandbox = LocalSandbox(
-            session.workspace,
-            child_environment(config.environment, session.session_id),
-            protected,
-            owner=session.session_id,
-            records=str(config.data_dir / "writes") if keep else "",
-        )
+        records = str(config.data_dir / "writes") if keep else ""
+        sandbox = open_sandbox(config, session, protected, records)
         supplies = {Sandbox: sandbox, Settings: settings, Clock: clock, Seen: Seen(session.seen)}
-        toolbox = Toolbox([bind(tool, supplies) for tool in TOOLS], blobs)
+        # Only what a text protocol writes calls it; no agent has it in its list.
+        tools = TOOLS if config.edit_format == "tools" else (*TOOLS, apply_edits)
+        toolbox = Toolbox([bind(tool, supplies) for tool in tools], blobs)
         guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
         return Performer(make_model(), toolbox, guard, clock, sandbox.close)
 
     async with _open_store(config, keep=keep) as store:
         sessions = Sessions(store, clock, RandomIds(clock), equip)
         yield House(sessions, agent(), _limits(config, default_steps))
+
+
+def open_sandbox(
+    config: Config, session: Session, protected: Sequence[str], records: str
+) -> LocalSandbox | DockerSandbox | RemoteSandbox:
+    """Return where a session's commands run; what a killed Hob left working beside us is ended."""
+    crashed = any(call.status == "running" for call in session.calls)
+    owner = session.session_id
+    if config.sandbox == "local":
+        if crashed:
+            kill_leftovers(owner)
+        env = child_environment(config.environment, owner)
+        return LocalSandbox(session.workspace, env, protected, owner=owner, records=records)
+    env = far_environment(config.environment, owner)
+    if config.sandbox == "docker":
+        settings = DockerSettings(
+            image=config.docker_image, program=config.docker_program, network=config.docker_network
+        )
+        client_env = client_environment(config.environment)
+        return DockerSandbox(
+            session.workspace, settings, env, client_env, protected=protected, owner=owner
+        )
+    return RemoteSandbox(
+        session.workspace, config.remote_url, config.remote_key, env, owner=owner, orphans=crashed
+    )
 
 
 @asynccontextmanager
