@@ -93,7 +93,7 @@ async def open_house(
     settings = Settings(
         max_read_lines=config.max_read_lines,
         bash_timeout_s=config.bash_timeout_s,
-        ripgrep=_ripgrep(),
+        ripgrep=_ripgrep() if config.sandbox == "local" else "rg",
     )
 
     home = config.environment.get("HOME", "")
