@@ -1,16 +1,19 @@
 """The parent of all commands of one local sandbox. It is a program of its own: nobody can leave it.
 
-Run as `python -I -S keeper.py FD SCRATCH`; it imports nothing of ours. Linux makes it the parent of every
-orphan below it (prctl(2), PR_SET_CHILD_SUBREAPER), and each command the parent of its own orphans, so
-a daemon that left its session and wiped its environment still belongs to the command it came from.
+Run as `python -I -S keeper.py LINK QUEUE SCRATCH`; it imports nothing of ours. Linux makes it the parent
+of every orphan below it (prctl(2), PR_SET_CHILD_SUBREAPER), and each command the parent of its own
+orphans, so a daemon that left its session and wiped its environment still belongs to the command it
+came from. A spare child, forked beforehand, waits at the queue to become the next command.
 
-Requests and answers are marshalled packets over a socket (both ends are the same interpreter): `run`,
-itself in a memory file that comes with the command's streams, `signal`, `kill`, `jobs`, `close`. When
-the other end is gone, however it died, everything below is killed and the folder SCRATCH removed.
+Packets are marshalled (all ends are the same interpreter). The queue carries commands, each in a
+memory file that comes with its three streams; the link carries `signal`, `kill`, `jobs`, `close`, and
+back how commands ended. When the other end is gone, however it died, everything below is killed and
+the folder SCRATCH removed.
 """
 
 import array
 import ctypes
+import errno
 import fcntl
 import gc
 import marshal
@@ -31,8 +34,11 @@ _ROUNDS = 3
 _PAUSE_S = 0.002
 _FDS = 4
 _LISTED = 200  # pids in one answer; a packet has to fit into the socket's buffer
-_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-_RESET = (*_IGNORED, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
+# Handled by doing nothing. Not ignored: what is handled is back at its default in a new program.
+_HANDLED = (
+    signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE,
+    signal.SIGXFSZ,
+)  # fmt: skip
 
 
 def become_reaper(library: Any) -> None:
@@ -97,15 +103,31 @@ def strike(pid: int, number: int) -> None:
         pass
 
 
+def execute(argv: list[str], env: dict[str, str]) -> None:
+    """Become a program found along PATH, as execvpe does, which is slow. Raises `OSError`."""
+    if "/" in argv[0]:
+        os.execve(argv[0], argv, env)
+    problem: OSError = FileNotFoundError(errno.ENOENT, "not found")
+    for folder in env.get("PATH", os.defpath).split(":"):
+        try:
+            os.execve(f"{folder or '.'}/{argv[0]}", argv, env)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except PermissionError as error:
+            problem = error
+    raise problem
+
+
 class Command:
     """One command: its pid while it runs (else 0), and the orphans of it that we adopted."""
 
-    __slots__ = ("adopted", "pid", "session", "token")
+    __slots__ = ("adopted", "failure", "pid", "session", "token")
 
     def __init__(self, pid: int, token: bytes) -> None:
         self.pid = self.session = pid
         self.token = token
         self.adopted: set[int] = set()
+        self.failure: dict[str, Any] | None = None
 
     def roots(self) -> set[int]:
         """Return those of it whose parent we are."""
@@ -115,8 +137,12 @@ class Command:
 class Keeper:
     """Serves one link until its other end closes."""
 
-    def __init__(self, link: socket.socket) -> None:
+    def __init__(self, link: socket.socket, queue: socket.socket) -> None:
         self._link = link
+        self._queue = queue
+        self._notes, self._noting = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._notes.setblocking(False)
+        self._spare = 0
         self._me = os.getpid()
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._commands: dict[int, Command] = {}
@@ -125,22 +151,32 @@ class Keeper:
         for fd in (self._wake, wake):
             os.set_blocking(fd, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, _noticed)
-        for number in _IGNORED:
-            signal.signal(number, signal.SIG_IGN)
+        for number in _HANDLED:
+            signal.signal(number, _noticed)
+        self._quick = bool(children(os.getppid()))
 
     def serve(self) -> None:
         """Answer requests and reap children until the other end is gone; then kill everything."""
         become_reaper(self._libc)
         self._link.set_inheritable(False)
+        self._queue.set_inheritable(False)
         poll = select.poll()
         poll.register(self._link, select.POLLIN)
+        poll.register(self._queue, 0)
+        poll.register(self._notes, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
         parent = os.pidfd_open(os.getppid())
         poll.register(parent, select.POLLIN)  # a fork of the other end may hold its socket open
         self._tell({"ready": self._me})
         while True:
+            # While a command begins it has the machine; the next one's child is forked in idle time.
+            if not self._spare and not any(one.pid for one in self._commands.values()):
+                self._fork()
+            poll.modify(self._queue, 0 if self._spare else select.POLLIN)
             ready = {fd for fd, _ in poll.poll()}
+            self._hear()
+            if not self._spare and self._queue.fileno() in ready:
+                self._fork()
             if self._wake in ready:
                 with suppress(BlockingIOError):
                     os.read(self._wake, 4096)
@@ -156,14 +192,11 @@ class Keeper:
     def _answer(self) -> bool:
         """Carry out one request; False when there are no more."""
         try:
-            data, fds = _receive(self._link)
+            data = self._link.recv(65536)
         except OSError:
             return False
-        if data == b"run":
-            self._run(fds)
-            return True
         request: dict[str, Any] = marshal.loads(data) if data else {"op": "close"}
-        command = self._commands.get(request.get("call", 0))
+        command = self._known(request.get("call", 0))
         match request["op"]:
             case "signal" if command is not None and command.pid:
                 with suppress(OSError):
@@ -180,47 +213,58 @@ class Keeper:
                 pass
         return True
 
-    def _run(self, fds: list[int]) -> None:
-        size = os.fstat(fds[0]).st_size
-        request = marshal.loads(os.pread(fds[0], size, 0))
-        call: int = request["call"]
-        failed, failing = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            self._become(request, fds[1:], failing)
-        for fd in (*fds, failing):
-            os.close(fd)
-        problem = os.read(failed, 100)
-        os.close(failed)
-        if problem:
-            os.waitpid(pid, 0)
-            step, number = problem.split()
-            self._tell({"call": call, "step": step.decode(), "errno": int(number)})
-            return
-        self._last = call
-        self._commands[call] = Command(pid, os.fsencode(request["token"]))
+    def _known(self, call: int) -> Command | None:
+        """Return a command; one that is still in the queue is waited for. None if it is over."""
+        deadline = time.monotonic() + _KILL_S
+        while call > self._last and time.monotonic() < deadline:
+            select.select([self._notes], [], [], _KILL_S)
+            self._hear()
+        return self._commands.get(call)
 
-    def _become(self, request: dict[str, Any], streams: list[int], failing: int) -> None:
-        """Turn this child into the command; on failure say at which step and why."""
-        step = "start"
+    def _hear(self) -> None:
+        """Take in which commands the spare child has become, and which of them could not start."""
+        while True:
+            try:
+                call, pid, token, failure = marshal.loads(self._notes.recv(65536))
+            except BlockingIOError:
+                return
+            if failure is not None:
+                self._commands[call].failure = failure
+                continue
+            self._last = call
+            self._commands[call] = Command(pid, os.fsencode(token))
+            self._spare = 0
+
+    def _fork(self) -> None:
+        self._spare = os.fork()
+        if self._spare == 0:
+            try:
+                self._become()
+            finally:
+                os._exit(126)
+
+    def _become(self) -> None:
+        """Be the spare child: wait for a command and turn into it; on failure say at which step and why."""
+        os.setsid()
+        become_reaper(self._libc)
+        body, streams = _receive(self._queue)
+        if not body:
+            os._exit(0)
+        request = marshal.loads(body)
+        call, step = request["call"], "start"
+        self._noting.send(marshal.dumps((call, os.getpid(), request["token"], None)))
         try:
-            signal.set_wakeup_fd(-1)
-            os.setsid()
-            become_reaper(self._libc)
             if request["tty"]:
                 fcntl.ioctl(streams[0], termios.TIOCSCTTY, 0)
             for number, fd in enumerate(streams):
                 os.dup2(fd, number)
-            for number in _RESET:
-                signal.signal(number, signal.SIG_DFL)
             step = "chdir"
             os.chdir(request["cwd"])
             step = "exec"
-            os.execvpe(request["argv"][0], request["argv"], request["env"])
+            execute(request["argv"], request["env"])
         except OSError as error:
-            os.write(failing, f"{step} {error.errno}".encode())
-        finally:
-            os._exit(126)
+            failure = {"call": call, "step": step, "errno": error.errno}
+            self._noting.send(marshal.dumps((call, 0, "", failure)))
 
     def _reap(self) -> None:
         """Take in everything that has ended, and adopt what it left behind."""
@@ -232,6 +276,11 @@ class Keeper:
             if found is None:
                 return
             pid = found.si_pid
+            self._hear()  # it may be one that we have not heard of
+            if pid == self._spare:  # killed by somebody
+                os.waitpid(pid, 0)
+                self._spare = 0
+                continue
             call = self._owner(pid)
             # Its children are ours from before it can be seen as ended until it is reaped.
             self._adopt(call)
@@ -241,7 +290,8 @@ class Keeper:
                 continue
             if pid == command.pid:
                 command.pid = 0
-                self._tell({"call": call, "code": code, "left": sorted(command.adopted)[:_LISTED]})
+                left = sorted(command.adopted)[:_LISTED]
+                self._tell(command.failure or {"call": call, "code": code, "left": left})
                 if not command.adopted:
                     del self._commands[call]
                 continue
@@ -257,10 +307,10 @@ class Keeper:
         return self._last
 
     def _adopt(self, call: int) -> None:
-        known: set[int] = set()
+        known = {self._spare}
         for command in self._commands.values():
             known |= command.roots()
-        for pid in children(self._me) or [p for p, above in parents().items() if above == self._me]:
+        for pid in children(self._me) if self._quick else self._all_children():
             if pid not in known:
                 owner = self._commands.get(self._origin(pid, call))
                 if owner is not None:
@@ -308,12 +358,13 @@ class Keeper:
 
     def _adopt_all(self, command: Command) -> None:
         """Look once more whether somebody whom nobody claims came from this command."""
-        known: set[int] = set()
+        known = {self._spare}
         for one in self._commands.values():
             known |= one.roots()
-        command.adopted |= {
-            pid for pid, above in parents().items() if above == self._me and pid not in known
-        }
+        command.adopted |= set(self._all_children()) - known
+
+    def _all_children(self) -> list[int]:
+        return [pid for pid, above in parents().items() if above == self._me]
 
     def _end_all(self) -> None:
         deadline = time.monotonic() + _CLOSE_S
@@ -351,14 +402,15 @@ def _noticed(_number: int, _frame: object) -> None:
     """Do nothing: that there is a handler makes the signal wake the poll."""
 
 
-def _receive(link: socket.socket) -> tuple[bytes, list[int]]:
+def _receive(queue: socket.socket) -> tuple[bytes, list[int]]:
+    """Return the next command and its streams; nothing at the end."""
     fds = array.array("i")
     space = socket.CMSG_LEN(_FDS * fds.itemsize)
-    data, extra, _, _ = link.recvmsg(65536, space, socket.MSG_CMSG_CLOEXEC)
+    _, extra, _, _ = queue.recvmsg(16, space, socket.MSG_CMSG_CLOEXEC)
     for level, kind, content in extra:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
-    return data, list(fds)
+    return (os.pread(fds[0], os.fstat(fds[0]).st_size, 0), list(fds[1:])) if fds else (b"", [])
 
 
 def _remove(folder: str) -> None:
@@ -373,5 +425,5 @@ def _remove(folder: str) -> None:
 
 if __name__ == "__main__":
     gc.disable()
-    Keeper(socket.socket(fileno=int(sys.argv[1]))).serve()
-    _remove(sys.argv[2])
+    Keeper(*(socket.socket(fileno=int(one)) for one in sys.argv[1:3])).serve()
+    _remove(sys.argv[3])

@@ -38,20 +38,14 @@ class KeeperLink:
         if not (sys.executable and hasattr(os, "memfd_create") and hasattr(os, "pidfd_open")):
             raise OSError("keepers need Linux")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
+        queue, queue_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        fds = (theirs.fileno(), queue_end.fileno())
+        program = [sys.executable, "-I", "-S", "-X", "utf8", _PROGRAM]
+        with theirs, queue_end:
             try:
                 self._process = subprocess.Popen(
-                    [
-                        sys.executable,
-                        "-I",
-                        "-S",
-                        "-X",
-                        "utf8",
-                        _PROGRAM,
-                        str(theirs.fileno()),
-                        scratch,
-                    ],
-                    pass_fds=(theirs.fileno(),),
+                    [*program, *map(str, fds), scratch],
+                    pass_fds=fds,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
@@ -61,8 +55,10 @@ class KeeperLink:
                 )
             except OSError:
                 ours.close()
+                queue.close()
                 raise
         self._socket = ours
+        self._queue = queue
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ends: dict[int, asyncio.Future[End]] = {}
         self._kills: dict[int, asyncio.Future[int]] = {}
@@ -75,6 +71,7 @@ class KeeperLink:
         except OSError:
             ready = b""
         ours.setblocking(False)
+        queue.setblocking(False)
         if not ready:
             self.close()
             raise OSError("the keeper did not start")
@@ -97,7 +94,7 @@ class KeeperLink:
             body = {"call": call, "argv": [os.fspath(one) for one in argv], **request}
             with open(fd, "wb", closefd=False) as file:
                 file.write(marshal.dumps(body))
-            socket.send_fds(self._socket, [b"run"], [fd, *streams])
+            socket.send_fds(self._queue, [b"run"], [fd, *streams])
         except OSError:
             self._forget()
             raise
@@ -206,6 +203,7 @@ class KeeperLink:
             _settle(self._listing, {})
         self._ends, self._kills, self._gone = {}, {}, {}
         self._socket.close()
+        self._queue.close()
 
 
 def _settle(future: "asyncio.Future[Any] | None", value: object) -> None:
