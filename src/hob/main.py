@@ -180,6 +180,7 @@ def _settings(options: Namespace) -> dict[str, object]:
         "max_output_tokens",
         "one_action",
         "acknowledge_failures",
+        "stateless_shell",
     )
     flags: dict[str, object] = {name: getattr(options, name, None) for name in names}
     if getattr(options, "yolo", False):

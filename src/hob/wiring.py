@@ -24,7 +24,8 @@ from hob.sessions.service import Sessions
 from hob.stores.blobs import FileBlobs
 from hob.stores.memory import MemoryBlobs, MemoryStore
 from hob.stores.sqlite import SqliteStore
-from hob.tools.first_set import TOOLS
+from hob.tools.first_set import TOOLS, belongings
+from hob.tools.outputs import Outputs
 from hob.tools.settings import Settings
 from hob.tools.tool import bind
 
@@ -83,8 +84,11 @@ async def open_house(
     """Yield a house whose sessions get their model from `make_model`; without `keep` nothing stays on disk."""
     clock = SystemClock()
     blobs: Blobs = FileBlobs(config.data_dir / "blobs") if keep else MemoryBlobs()
-    settings = Settings(max_read_lines=config.max_read_lines, bash_timeout_s=config.bash_timeout_s)
-
+    settings = Settings(
+        max_read_lines=config.max_read_lines,
+        bash_timeout_s=config.bash_timeout_s,
+        stateless_shell=config.stateless_shell,
+    )
     home = config.environment.get("HOME", "")
     protected = sensitive_paths(home, str(config.data_dir))
 
@@ -97,10 +101,16 @@ async def open_house(
             protected,
             owner=session.session_id,
         )
-        supplies = {Sandbox: sandbox, Settings: settings, Clock: clock}
+        shared = belongings(sandbox, settings, blobs)
+        supplies = {Sandbox: sandbox, Settings: settings, Clock: clock, **shared}
         toolbox = Toolbox([bind(tool, supplies) for tool in TOOLS], blobs)
         guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
-        return Performer(make_model(), toolbox, guard, clock, sandbox.close)
+
+        async def close() -> None:
+            await sandbox.close()
+            cast("Outputs", shared[Outputs]).close()
+
+        return Performer(make_model(), toolbox, guard, clock, close)
 
     async with _open_store(config, keep=keep) as store:
         sessions = Sessions(store, clock, RandomIds(clock), equip)

@@ -10,7 +10,8 @@ from hob.core.messages import ToolResult
 from hob.core.ports import Clock, Sandbox
 from hob.sandboxes.environment import child_environment
 from hob.sandboxes.local import LocalSandbox
-from hob.tools.first_set import TOOLS
+from hob.stores.memory import MemoryBlobs
+from hob.tools.first_set import TOOLS, belongings
 from hob.tools.settings import Settings
 from hob.tools.tool import bind
 
@@ -37,7 +38,9 @@ async def journey(root: Path) -> None:
     work.mkdir()
     env = child_environment({"PATH": os.environ["PATH"], "HOME": str(home)}, "journey")
     sandbox = LocalSandbox(str(work), env)
-    supplies = {Sandbox: sandbox, Settings: Settings(), Clock: WallClock()}
+    settings = Settings()
+    shared = belongings(sandbox, settings, MemoryBlobs())
+    supplies = {Sandbox: sandbox, Settings: settings, Clock: WallClock(), **shared}
     tools = {one.spec.name: bind(one, supplies) for one in TOOLS}
     used: set[str] = set()
     heard: list[tuple[str, str]] = []

@@ -215,7 +215,7 @@ class Terminal(Protocol):
 
         Waits until the text matches the regular expression `until`, or, if there is none, until nothing
         came for `quiet_s` (after something did); until the program has ended or `timeout_s` is over.
-        `until` is searched for in the last 4,000 characters and must be one that cannot take long.
+        `until` is searched for in the last 1,000 characters and must be one that cannot take long.
         """
         ...
 

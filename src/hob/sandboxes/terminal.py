@@ -15,7 +15,7 @@ from hob.sandboxes.children import Child
 
 _CHUNK = 65536
 _KEPT_CHARS = 1_000_000  # between two reads; what came before is forgotten
-_SEARCHED_CHARS = 4000
+_SEARCHED_CHARS = 1000
 _HANG_UP_S = 0.2
 _SEND_S = 10.0
 _LAST_READS = 16
@@ -79,6 +79,8 @@ class PtyTerminal:
             if pattern is not None and pattern.search(self._recent()):
                 break
             if self.exit_code is not None or not self._open:
+                # The end of the terminal is seen a little before the end of the program.
+                await asyncio.wait((self._child.ended,), timeout=_HANG_UP_S)
                 for _ in range(_LAST_READS):
                     self._take()
                 break

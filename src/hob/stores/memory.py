@@ -70,6 +70,12 @@ class MemoryBlobs:
     def __init__(self) -> None:
         self._data: dict[str, bytes | BinaryIO] = {}
 
+    def __del__(self) -> None:
+        """Close the files of large blobs."""
+        for held in self._data.values():
+            if not isinstance(held, bytes):
+                held.close()
+
     def put(self, data: bytes) -> str:
         """Keep bytes and return their SHA-256."""
         digest = sha256(data).hexdigest()

@@ -3,11 +3,12 @@
 import asyncio
 import re
 from collections.abc import Callable
+from functools import partial
 
 from msgspec import Struct
 
 from hob.core.messages import ToolResult
-from hob.core.ports import MAX_SPOOL, Blobs, Job, Sandbox, Spool
+from hob.core.ports import Blobs, Job, Sandbox, Spool
 from hob.tools.bounds import cut_line, cut_text
 from hob.tools.settings import Settings
 from hob.tools.tool import done, failed, tool
@@ -74,7 +75,7 @@ class Outputs:
         self.recent: list[Kept] = []
 
     def begin(self, command: str) -> Recording:
-        """Record a command. It ends with `keep`, with `background` or by being dropped."""
+        """Record a command, until `end`."""
         return Recording(command, self.blobs)
 
     def background(self, recording: Recording, job: Job) -> None:
@@ -93,6 +94,11 @@ class Outputs:
             return ""
         self.recent = [*self.recent[1 - _RECENT :], Kept(digest, recording.command, spool.seen)]
         return digest[:_SHOWN_DIGITS]
+
+    def end(self, recording: Recording) -> None:
+        """Let a recording go, unless it is a job's."""
+        if all(one is not recording for one in self.jobs.values()):
+            recording.drop()
 
     def close(self) -> None:
         """Forget what was not kept."""
@@ -122,34 +128,36 @@ async def read_output(
     jobs = {job.job_id: job for job in await sandbox.jobs()}
     if not output:
         return _listing(jobs, outputs)
-    if output in outputs.jobs:
-        if start_line <= 1 and end_line is None:
-            return _tails(output, jobs.get(output), outputs.jobs[output])
-        spools = outputs.jobs[output].streams
-        spool = spools.get("stdout") or spools.get("stderr")
-        if spool is None:
-            return failed(f"{output!r} has printed nothing")
-        return _show(
-            output,
-            _page(spool.read, spool.kept, start_line, settings),
-            start_line,
-            end_line,
-            settings,
-        )
+    if output not in outputs.jobs:
+        return await _kept(output, outputs, settings, (start_line, end_line))
+    recording = outputs.jobs[output]
+    spool = recording.streams.get("stdout") or recording.streams.get("stderr")
+    if spool is None or (start_line <= 1 and end_line is None):
+        return _tails(output, jobs.get(output), recording)
+    page = _page(spool.read, spool.kept, start_line, settings)
+    return _show(output, page, (start_line, end_line), settings)
+
+
+async def _kept(
+    output: str, outputs: Outputs, settings: Settings, lines: tuple[int, int | None]
+) -> ToolResult:
+    blobs = outputs.blobs
     try:
-        digest = outputs.blobs.find(output.lower())
-        size = outputs.blobs.size(digest)
+        digest = blobs.find(output.lower())
+        size = blobs.size(digest)
     except KeyError:
         return failed(f"there is no output {output!r}; read_output() without a name lists them")
 
-    def read(offset: int, max_bytes: int) -> bytes:
-        return outputs.blobs.read(digest, offset, max_bytes)
+    def find() -> _Page:
+        return _page(partial(blobs.read, digest), size, lines[0], settings)
 
-    if size > _IN_THREAD:
-        page = await asyncio.to_thread(_page, read, size, start_line, settings)
-    else:
-        page = _page(read, size, start_line, settings)
-    return _show(output, page, start_line, end_line, settings)
+    page = await asyncio.to_thread(find) if size > _IN_THREAD else find()
+    shown = _show(output, page, lines, settings)
+    printed = next((kept.size for kept in outputs.recent if kept.digest == digest), size)
+    if printed > size:
+        note = f"{shown.content}\n[only the first {size} of {printed} bytes were kept]"
+        return ToolResult(note, shown.is_error, shown.details)
+    return shown
 
 
 def describe(job: Job, command: str) -> str:
@@ -221,7 +229,8 @@ def _after(chunk: bytes, count: int) -> int:
     return place
 
 
-def _show(name: str, page: _Page, first: int, end: int | None, settings: Settings) -> ToolResult:
+def _show(name: str, page: _Page, lines: tuple[int, int | None], settings: Settings) -> ToolResult:
+    first, end = lines
     first = max(1, first)
     if first > page.total:
         return failed(f"{name!r} has {page.total} lines; start_line {first} is beyond them")

@@ -7,11 +7,10 @@ from contextlib import suppress
 from typing import Annotated
 
 from hob.core.messages import Details, ToolResult
-from hob.core.ports import ExecResult, Report, Sandbox
+from hob.core.ports import ExecResult, Report
 from hob.tools.bounds import cut_line, cut_lines, cut_text
 from hob.tools.outputs import Outputs, Recording, describe
-from hob.tools.settings import Settings
-from hob.tools.shell_state import Shell, Turn, fresh
+from hob.tools.shell_state import Shell, Turn
 from hob.tools.tool import failed, tool
 
 MAX_TIMEOUT_S = 600
@@ -26,48 +25,35 @@ _FIRST_OUTPUT_S = 0.5
 @tool(access="execute", replay="never")
 async def bash(
     command: str,
-    sandbox: Sandbox,
-    settings: Settings,
     shell: Shell,
-    outputs: Outputs,
     report: Report,
     timeout_s: Annotated[float | None, "at most 600"] = None,
     background: bool = False,
 ) -> ToolResult:
-    """Run a command with bash, without stdin; directory, variables and functions carry over to the next."""
-    limit_s = settings.bash_timeout_s if timeout_s is None else timeout_s
+    """Run a bash command without stdin; directory, variables and functions carry over."""
+    limit_s = shell.settings.bash_timeout_s if timeout_s is None else timeout_s
     if not 0 < limit_s < math.inf:
         shown = cut_line(str(limit_s), 20)
         return failed(
             f"timeout_s must be above 0 and finite, not {shown}; give seconds, such as 30"
         )
     limit_s = min(limit_s, MAX_TIMEOUT_S)
-    if settings.stateless_shell:
-        turn = fresh(command, background=background)
-    elif background:
-        turn = await shell.aside(sandbox, command, background=True)
-    else:
-        turn = await shell.begin(sandbox, command)
-    recording = outputs.begin(command)
-    notes: list[str] = []
-    kept = False
+    turn = await shell.begin(command, background=background)
+    recording = shell.outputs.begin(command)
     try:
-        result = await sandbox.exec(
+        result = await shell.sandbox.exec(
             turn.argv, timeout_s=limit_s, report=report, max_bytes=_KEPT_BYTES, sink=recording.sink
         )
-        if turn.into is not None:
-            notes = await _remembered(shell, sandbox, turn, result)
-        kept = result.job is not None
+        notes = await _remembered(shell, turn, result)
         if result.job is not None:
-            outputs.background(recording, result.job)
+            shell.outputs.background(recording, result.job)
             notes.append(f"[still running: {describe(result.job, command)}]")
             if background and not result.stdout_bytes + result.stderr_bytes:
                 return await _started(recording, notes)
-        return _answer(result, limit_s, notes, _names(outputs, recording, result))
+        return _answer(result, limit_s, notes, _names(shell.outputs, recording, result))
     finally:
         shell.release(turn)
-        if not kept:
-            recording.drop()
+        shell.outputs.end(recording)
 
 
 async def _started(recording: Recording, notes: list[str]) -> ToolResult:
@@ -83,18 +69,18 @@ async def _started(recording: Recording, notes: list[str]) -> ToolResult:
     return ToolResult("\n".join([*(parts or ["[no output yet]"]), *notes]))
 
 
-async def _remembered(shell: Shell, sandbox: Sandbox, turn: Turn, result: ExecResult) -> list[str]:
+async def _remembered(shell: Shell, turn: Turn, result: ExecResult) -> list[str]:
     """Take on the state that a command left; say where the shell is if that is not obvious."""
+    if turn.into is None:
+        return []
     before = shell.cwd
     if result.timed_out:
         note = "the shell's state is as before this command"
-    elif result.exit_code in {126, 127} and not result.duration_s:
-        return []  # it was not even started
     else:
-        note = await shell.remember(sandbox, turn)
+        note = await shell.remember(turn)
     notes = [f"[{note}]"] if note else []
     if shell.cwd or shell.cwd != before:
-        notes.append(f"[cwd: {shell.cwd or sandbox.root}]")
+        notes.append(f"[cwd: {shell.cwd or shell.sandbox.root}]")
     return notes
 
 

@@ -11,6 +11,8 @@ import string
 from msgspec import Struct
 
 from hob.core.ports import FileError, Sandbox
+from hob.tools.outputs import Outputs
+from hob.tools.settings import Settings
 
 _INSTALL_S = 10
 _MAX_DONE = 70_000
@@ -116,43 +118,46 @@ fi
 
 # The command stands on the first line, so that bash's own messages count its lines from 1.
 _RUN = (
-    '. "$1/shell"; builtin eval "$__hob_run"; '
+    '. "$1/shell" || builtin exit 126; builtin eval "$__hob_run"; '
     '{ builtin eval "$__hob_save"; } &>/dev/null; builtin exit $__hob_status'
 )
 _ASIDE = '(builtin trap \'builtin printf "\\n[exit code %s]\\n" "$?"\' EXIT; builtin eval "$__hob_run") &'
-_START = f'. "$1/shell"; {_ASIDE}'
-_ONLY = '. "$1/shell"; builtin eval "$__hob_run"'
+_START = f'. "$1/shell" || builtin exit 126; {_ASIDE}'
+_ONLY = '. "$1/shell" || builtin exit 126; builtin eval "$__hob_run"'
 
 
 class Turn(Struct, frozen=True):
     """One command: its argument vector, the slots that it reads and writes, its number."""
 
     argv: list[str]
-    source: int | None
-    into: int | None
-    number: int
-
-
-def fresh(command: str, *, background: bool) -> Turn:
-    """Return how to run a command in a shell that remembers nothing."""
-    if not background:
-        return Turn([*_BASH, command], None, None, 0)
-    return Turn([*_BASH, f"__hob_run=$1; {_ASIDE}", "bash", command], None, None, 0)
+    source: int | None = None
+    into: int | None = None
+    number: int = 0
 
 
 class Shell:
     """The memory of a session's shell. Commands may overlap; the one that ends last is remembered."""
 
-    def __init__(self) -> None:
+    def __init__(self, sandbox: Sandbox, settings: Settings, outputs: Outputs) -> None:
+        self.sandbox, self.settings, self.outputs = sandbox, settings, outputs
+        self.cwd = ""  # "": the workspace
         self._current: int | None = None
         self._busy: list[int] = []
         self._number = 0
         self._folder = ""
-        self.cwd = ""  # "": the workspace
 
-    async def begin(self, sandbox: Sandbox, command: str) -> Turn:
-        """Return how to run a command in the remembered state so that it is remembered in turn."""
-        await self._install(sandbox)
+    async def begin(self, command: str, *, background: bool = False) -> Turn:
+        """Return how to run a command in the remembered state. Raises `FileError`.
+
+        Unless it goes to the background, what it does to the state is there to be remembered.
+        """
+        if self.settings.stateless_shell:
+            if background:
+                return Turn([*_BASH, f"__hob_run=$1; {_ASIDE}", "bash", command])
+            return Turn([*_BASH, command])
+        if background:
+            return await self.aside(_START, command)
+        await self._install()
         self._number += 1
         source = self._current
         into = next(n for n in range(len(self._busy) + 2) if n != source and n not in self._busy)
@@ -160,15 +165,18 @@ class Shell:
         argv = [*self._argv(_RUN, command), f"{self._folder}/{into}", str(self._number)]
         return Turn(argv, source, into, self._number)
 
-    async def aside(self, sandbox: Sandbox, command: str, *, background: bool) -> Turn:
-        """Return how to run a command in the remembered state without remembering what it does to it."""
-        await self._install(sandbox)
-        source = self._current
-        if source is not None:
-            self._busy.append(source)
-        return Turn(
-            [*self._argv(_START if background else _ONLY, command), "", ""], source, None, 0
-        )
+    async def aside(self, script: str, command: str) -> Turn:
+        """Return how to run a command in the remembered state without remembering what it does."""
+        await self._install()
+        if self._current is not None:
+            self._busy.append(self._current)
+        return Turn([*self._argv(script, command), "", ""], self._current)
+
+    async def interactive(self, command: str) -> Turn:
+        """Return how to start a program in the remembered state, in a terminal."""
+        if self.settings.stateless_shell:
+            return Turn([*_BASH, command])
+        return await self.aside(_ONLY, command)
 
     def release(self, turn: Turn) -> None:
         """Let the slots of a command go."""
@@ -176,15 +184,18 @@ class Shell:
             if slot is not None:
                 self._busy.remove(slot)
 
-    async def remember(self, sandbox: Sandbox, turn: Turn) -> str:
+    async def remember(self, turn: Turn) -> str:
         """Take on the state that a command left; return a note for the model, "" if all is well."""
-        data = await self._read(sandbox, f"{self._folder}/{turn.into}.done")
+        data = await self._read(f"{self._folder}/{turn.into}.done")
         number, _, rest = data.decode("utf-8", "surrogateescape").partition("\0")
         lost, _, cwd = rest.partition("\0")
         if number != str(turn.number):
+            if not await self._read(f"{self._folder}/shell"):
+                self._folder = ""
+                return "the shell's private folder was emptied; its state is lost"
             return "the shell was replaced or killed; its state is as before this command"
         self._current = turn.into
-        before, self.cwd = self.cwd, "" if cwd == sandbox.root else cwd
+        before, self.cwd = self.cwd, "" if cwd == self.sandbox.root else cwd
         if lost == "folder":
             return f"{before!r} is gone; the shell started in the workspace"
         return "the shell's earlier state was lost" if lost else ""
@@ -193,24 +204,25 @@ class Shell:
         source = "" if self._current is None else f"{self._folder}/{self._current}"
         return [*_BASH, script, "bash", self._folder, command, source]
 
-    async def _install(self, sandbox: Sandbox) -> None:
+    async def _install(self) -> None:
         """Put the script into the sandbox's private folder, once."""
-        if self._folder == sandbox.scratch:
+        if self._folder == self.sandbox.scratch:
             return
-        self._folder = sandbox.scratch
-        self._current, self.cwd = None, ""
+        self._current, self.cwd, self._busy = None, "", []
         script = 'builtin printf %s "$2" >|"$1/shell"'
-        argv = [*_BASH, script, "bash", self._folder, _BEGIN]
-        result = await sandbox.exec(argv, timeout_s=_INSTALL_S)
+        argv = [*_BASH, script, "bash", self.sandbox.scratch, _BEGIN]
+        result = await self.sandbox.exec(argv, timeout_s=_INSTALL_S)
         if result.exit_code != 0:
-            self._folder = ""
             raise FileError(f"the shell cannot be prepared: {result.stderr.strip()}")
+        self._folder = self.sandbox.scratch
 
-    async def _read(self, sandbox: Sandbox, path: str) -> bytes:
+    async def _read(self, path: str) -> bytes:
         try:
-            return sandbox.read(path, _MAX_DONE)
+            return self.sandbox.read(path, _MAX_DONE)
         except FileError:
-            result = await sandbox.exec(["cat", path], timeout_s=_INSTALL_S, max_bytes=_MAX_DONE)
+            result = await self.sandbox.exec(
+                ["cat", path], timeout_s=_INSTALL_S, max_bytes=_MAX_DONE
+            )
             return (
                 result.stdout.encode("utf-8", "surrogateescape") if result.exit_code == 0 else b""
             )
