@@ -245,6 +245,7 @@ class Keeper:
 
     def _become(self) -> None:
         """Be the spare child: wait for a command and turn into it; on failure say at which step and why."""
+        self._link.close()  # or nobody would notice the end of the keeper
         os.setsid()
         become_reaper(self._libc)
         body, streams = _receive(self._queue)
@@ -327,7 +328,7 @@ class Keeper:
         except OSError:
             return call
         for number, command in self._commands.items():
-            if command.session == session or b";" + command.token in environ:
+            if command.session == session or command.token in environ:
                 return number
         return call
 

@@ -190,7 +190,9 @@ class KeeperLink:
                 pass
 
     def _forget(self) -> None:
-        """Let a keeper go that is gone: whoever waits is told."""
+        """Let a keeper go that is gone: whoever waits is told. May be called twice."""
+        if self._socket.fileno() < 0:
+            return
         self.lost = True
         if self._loop is not None and not self._loop.is_closed():
             self._loop.remove_reader(self._socket)

@@ -86,7 +86,8 @@ class LocalSandbox:
 
     def read(self, path: str, max_bytes: int) -> bytes:
         """Return a regular file's first `max_bytes` bytes. Raises `FileError`."""
-        if path.startswith(f"{self.scratch}/"):
+        folder, _, name = path.rpartition("/")
+        if folder == self.scratch and name != "..":
             return _read_plain(path, max_bytes)
         return self._files.read(path, max_bytes)
 

@@ -19,6 +19,7 @@ _SEARCHED_CHARS = 1000
 _HANG_UP_S = 0.2
 _SEND_S = 10.0
 _LAST_READS = 16
+_NOT_STARTED = 127  # as a shell says it
 
 
 def open_terminal(size: tuple[int, int]) -> tuple[int, int]:
@@ -50,7 +51,10 @@ class PtyTerminal:
     @property
     def exit_code(self) -> int | None:
         """Return how it ended, None while it runs; negative for a signal."""
-        return self._child.ended.result().code if self._child.ended.done() else None
+        if not self._child.ended.done():
+            return None
+        end = self._child.ended.result()
+        return end.code if end.step in {"", "lost"} else _NOT_STARTED
 
     async def send(self, text: str) -> None:
         """Type text. Raises `FileError` if the program has ended or does not read."""
