@@ -26,6 +26,7 @@ from hob.stores.memory import MemoryBlobs, MemoryStore
 from hob.stores.sqlite import SqliteStore
 from hob.tools.first_set import TOOLS, belongings
 from hob.tools.outputs import Outputs
+from hob.tools.seen import Seen
 from hob.tools.settings import Settings
 from hob.tools.tool import bind
 
@@ -102,7 +103,8 @@ async def open_house(
             owner=session.session_id,
         )
         shared = belongings(sandbox, settings, blobs)
-        supplies = {Sandbox: sandbox, Settings: settings, Clock: clock, **shared}
+        seen = Seen(session.seen)
+        supplies = {Sandbox: sandbox, Settings: settings, Clock: clock, Seen: seen, **shared}
         toolbox = Toolbox([bind(tool, supplies) for tool in TOOLS], blobs)
         guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
 

@@ -14,7 +14,10 @@ from typing import Any, cast
 
 from msgspec import Struct
 
-_PROGRAM = str(Path(__file__).with_name("keeper.py"))
+_PROGRAM = (
+    f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n"
+    "from hob.sandboxes.keeper import main; main(*sys.argv[1:])"
+)
 _START_S = 10.0
 _ANSWER_S = 5.0
 _CLOSE_S = 3.0
@@ -40,7 +43,7 @@ class KeeperLink:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         queue, queue_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         fds = (theirs.fileno(), queue_end.fileno())
-        program = [sys.executable, "-I", "-S", "-X", "utf8", _PROGRAM]
+        program = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _PROGRAM]
         with theirs, queue_end:
             try:
                 self._process = subprocess.Popen(

@@ -3,12 +3,7 @@
 import asyncio
 import errno
 import os
-import pathlib
-import shutil
 import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from itertools import count
@@ -17,8 +12,9 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from hob.core.ports import ExecResult, FileError, Job, Report, Sink
-from hob.sandboxes.children import Child, DirectChild, KeptChild, Watch, watch_exit
-from hob.sandboxes.link import End, KeeperLink
+from hob.sandboxes.children import Child, Watch, watch_exit
+from hob.sandboxes.launch import Call, Launcher
+from hob.sandboxes.link import End
 from hob.sandboxes.streams import Capture, Pipe
 from hob.sandboxes.terminal import PtyTerminal, open_terminal
 from hob.sandboxes.tree import MARKER, command_line, kill_tree, living
@@ -28,21 +24,6 @@ _TERMINATE_S = 0.5
 _REAP_S = 0.2
 _END_OF_STREAM_S = 0.05
 _LAST_READS = 40
-# Makes the terminal the controlling one, which Popen cannot, and becomes the command.
-_TAKE_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
-    "os.execvp(sys.argv[1], sys.argv[1:])"
-)
-
-
-class Call(Struct, frozen=True):
-    """One command: its number, its mark, what it is, its environment, when it was started."""
-
-    number: int
-    token: str
-    argv: tuple[str, ...]
-    env: dict[str, str]
-    started: float
 
 
 class Work(Struct, frozen=True):
@@ -75,25 +56,19 @@ class Processes:
     ) -> None:
         self._cwd = cwd
         self._env = dict(env)
-        self._watch = watch
+        self._launcher = Launcher(cwd, self._env.get(MARKER, ""), watch, keeper=keeper)
         # Random too, because two sandboxes may have one owner: each kills its own calls only.
         self._mark = f"{owner_mark(owner)}{os.urandom(8).hex()}-"
         self._calls = 0
-        self._unkept = False  # whether some call had no keeper, or lost it
-        self._keeper = keeper
-        self._link: KeeperLink | None = None
         self._pipes: set[Pipe] = set()
         self._terminals: set[PtyTerminal] = set()
         self._works: dict[int, Work] = {}
         self._names = count(1)
-        self._scratch = ""
 
     @property
     def scratch(self) -> str:
         """Return a private folder that is gone after `kill_all`, and when we are killed."""
-        if not self._scratch:
-            self._scratch = tempfile.mkdtemp(prefix="hob-")
-        return self._scratch
+        return self._launcher.scratch
 
     async def run(
         self,
@@ -114,7 +89,7 @@ class Processes:
         call = self._call(command, env)
         ends = (*os.pipe(), *os.pipe())
         try:
-            child = self._start(call, (ends[1], ends[3]))
+            child = self._launcher.start(call, (ends[1], ends[3]))
         except (OSError, ValueError) as error:
             for fd in ends:
                 os.close(fd)
@@ -135,17 +110,7 @@ class Processes:
         end = child.ended.result() if child.ended.done() else End()
         if end.step not in {"", "lost"}:
             return _not_started(_start_error(end, self._cwd), command, self._cwd)
-        out, err = (pipe.capture for pipe in pipes)
-        return ExecResult(
-            stdout=out.text(),
-            stderr=err.text(),
-            exit_code=None if timed_out else end.code,
-            timed_out=timed_out,
-            duration_s=round(time.monotonic() - call.started, 4),
-            stdout_bytes=out.seen,
-            stderr_bytes=err.seen,
-            job=job,
-        )
+        return _result(call, pipes, None if timed_out else end.code, job)
 
     async def terminal(
         self,
@@ -157,7 +122,7 @@ class Processes:
         call = self._call(command, env)
         ours, theirs = open_terminal(size)
         try:
-            child = self._start(call, (theirs, theirs), tty=theirs)
+            child = self._launcher.start(call, (theirs, theirs), tty=theirs)
         except (OSError, ValueError) as error:
             os.close(ours)
             raise FileError(_not_started(error, command, self._cwd).stderr) from None
@@ -173,10 +138,12 @@ class Processes:
         if not self._works:
             return ()
         found: dict[int, tuple[int, ...]] = {}
-        if self._link is not None:
-            found = {call: tuple(pids) for call, pids in (await self._link.listing()).items()}
+        if self._launcher.link is not None:
+            found = {
+                call: tuple(pids) for call, pids in (await self._launcher.link.listing()).items()
+            }
         for number, work in list(self._works.items()):
-            if number not in found and self._unkept:
+            if number not in found and self._launcher.unkept:
                 found[number] = tuple(sorted(living(work.call.token)))
             if not found.get(number):
                 del self._works[number]
@@ -191,15 +158,8 @@ class Processes:
         self._pipes.clear()
         self._terminals.clear()
         self._works.clear()
-        if self._link is not None:
-            self._unkept |= self._link.lost
-            self._link.close()
-            self._link = None
-        left = kill_tree(self._mark) if self._unkept else 0
-        if self._scratch:
-            shutil.rmtree(self._scratch, ignore_errors=True)
-            self._scratch = ""
-        return left
+        self._launcher.close()
+        return kill_tree(self._mark) if self._launcher.unkept else 0
 
     def _call(self, command: Sequence[str], env: Mapping[str, str] | None) -> Call:
         self._calls += 1
@@ -208,60 +168,6 @@ class Processes:
         outer = variables.get(MARKER, "")
         variables[MARKER] = f"{outer.rstrip(';')};{token}" if outer else token
         return Call(self._calls, token, tuple(command), variables, time.monotonic())
-
-    def _start(self, call: Call, streams: tuple[int, int], tty: int | None = None) -> Child:
-        """Start a command. Raises `OSError` or `ValueError`; the streams stay the caller's."""
-        link = self._linked()
-        if link is None:
-            return self._start_direct(call, streams, tty)
-        if any("\0" in one for one in (*call.argv, *call.env, *call.env.values())):
-            raise ValueError("embedded null byte")
-        if not call.argv:
-            raise ValueError("no command")
-        request = {
-            "cwd": self._cwd,
-            "env": call.env,
-            "token": call.token,
-            "tty": tty is not None,
-        }
-        with pathlib.Path(os.devnull).open("rb") as nothing:
-            ends = (nothing.fileno() if tty is None else tty, *streams)
-            try:
-                ended = link.run(call.number, call.argv, request, ends)
-            except OSError:  # it was killed: the next command gets another one
-                self._unkept = True
-                return self._start_direct(call, streams, tty)
-        return KeptChild(link, call.number, call.token, ended)
-
-    def _start_direct(self, call: Call, streams: tuple[int, int], tty: int | None) -> Child:
-        self._unkept = True
-        argv = list(call.argv)
-        if tty is not None:
-            argv = [sys.executable, "-I", "-S", "-c", _TAKE_TERMINAL, *argv]
-        process = subprocess.Popen(
-            argv,
-            cwd=self._cwd,
-            env=call.env,
-            stdin=subprocess.DEVNULL if tty is None else tty,
-            stdout=streams[0],
-            stderr=streams[1],
-            start_new_session=True,
-        )
-        return DirectChild(asyncio.get_running_loop(), process, self._watch, call.token)
-
-    def _linked(self) -> KeeperLink | None:
-        """Return a keeper that lives, None if there is none to be had."""
-        if self._link is not None and self._link.lost:
-            self._unkept = True
-            self._link.close()
-            self._link = None
-        if self._link is None and self._keeper:
-            outer = {MARKER: self._env[MARKER]} if MARKER in self._env else {}
-            try:
-                self._link = KeeperLink(outer, self.scratch)
-            except OSError:
-                self._keeper = False
-        return self._link
 
     async def _keep(self, call: Call, child: Child, pipes: Sequence[Pipe]) -> Job | None:
         left = await child.left(any(not pipe.done.done() for pipe in pipes))
@@ -322,6 +228,22 @@ async def _ask(child: Child, number: int, grace_s: float) -> None:
     if not child.ended.done():
         child.ask(number)
         await asyncio.wait((child.ended,), timeout=grace_s)
+
+
+def _result(
+    call: Call, pipes: Sequence[Pipe], exit_code: int | None, job: Job | None
+) -> ExecResult:
+    out, err = (pipe.capture for pipe in pipes)
+    return ExecResult(
+        stdout=out.text(),
+        stderr=err.text(),
+        exit_code=exit_code,
+        timed_out=exit_code is None,
+        duration_s=round(time.monotonic() - call.started, 4),
+        stdout_bytes=out.seen,
+        stderr_bytes=err.seen,
+        job=job,
+    )
 
 
 def _job(work: Work, pids: Sequence[int]) -> Job:
