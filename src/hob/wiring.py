@@ -1,10 +1,12 @@
 """The one place that knows all names: settings become objects."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from secrets import randbits
 from typing import cast
 
@@ -24,6 +26,7 @@ from hob.sessions.service import Sessions
 from hob.stores.blobs import FileBlobs
 from hob.stores.memory import MemoryBlobs, MemoryStore
 from hob.stores.sqlite import SqliteStore
+from hob.tools.edits import apply_edits
 from hob.tools.first_set import TOOLS, belongings
 from hob.tools.outputs import Outputs
 from hob.tools.seen import Seen
@@ -89,7 +92,9 @@ async def open_house(
         max_read_lines=config.max_read_lines,
         bash_timeout_s=config.bash_timeout_s,
         stateless_shell=config.stateless_shell,
+        ripgrep=_ripgrep(),
     )
+
     home = config.environment.get("HOME", "")
     protected = sensitive_paths(home, str(config.data_dir))
 
@@ -101,11 +106,14 @@ async def open_house(
             child_environment(config.environment, session.session_id),
             protected,
             owner=session.session_id,
+            records=str(config.data_dir / "writes") if keep else "",
         )
         shared = belongings(sandbox, settings, blobs)
         seen = Seen(session.seen)
         supplies = {Sandbox: sandbox, Settings: settings, Clock: clock, Seen: seen, **shared}
-        toolbox = Toolbox([bind(tool, supplies) for tool in TOOLS], blobs)
+        # Only what a text protocol writes calls it; no agent has it in its list.
+        tools = TOOLS if config.edit_format == "tools" else (*TOOLS, apply_edits)
+        toolbox = Toolbox([bind(tool, supplies) for tool in tools], blobs)
         guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
 
         async def close() -> None:
@@ -148,3 +156,9 @@ def _limits(config: Config, default_steps: int) -> Limits:
         max_calls_per_step=1 if config.one_action else None,
         acknowledge_failures=config.acknowledge_failures,
     )
+
+
+def _ripgrep() -> str:
+    """Return the `rg` that was installed with us, else the one on the path."""
+    ours = Path(sys.executable).with_name("rg")
+    return str(ours) if ours.exists() else "rg"

@@ -29,7 +29,8 @@ class LocalSandbox:
     """Implements the port `Sandbox`. `env` is all that children see, see `child_environment`.
 
     File tools keep away from `protected` (absolute paths); commands do not. By `owner` processes are
-    found again after a crash, see `kill_leftovers`. Without `keeper` commands are children of our own.
+    found again after a crash, see `kill_leftovers`; by `records` (a folder) temporary files. Without
+    `keeper` commands are children of our own.
     """
 
     def __init__(
@@ -38,10 +39,11 @@ class LocalSandbox:
         env: Mapping[str, str],
         protected: Sequence[str] = (),
         owner: str = "",
+        records: str = "",
         *,
         keeper: bool = True,
     ) -> None:
-        self._files = Files(root, protected)
+        self._files = Files(root, protected, records)
         self._processes = Processes(self._files.root, env, owner, keeper=keeper)
 
     @property
