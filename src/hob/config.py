@@ -38,6 +38,7 @@ class Config:
     one_action: bool = False
     acknowledge_failures: bool = False
     bash_timeout_s: float = 30.0
+    stateless_shell: bool = False
     first_token_timeout_s: float | None = None  # None: as the adapter thinks fit
     token_timeout_s: float | None = None
     max_read_lines: int = 500
@@ -86,6 +87,7 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "one_action": ("HOB_ONE_ACTION",),
     "acknowledge_failures": ("HOB_ACKNOWLEDGE_FAILURES",),
     "bash_timeout_s": ("HOB_BASH_TIMEOUT",),
+    "stateless_shell": ("HOB_STATELESS_SHELL",),
     "first_token_timeout_s": ("HOB_FIRST_TOKEN_TIMEOUT",),
     "token_timeout_s": ("HOB_TOKEN_TIMEOUT",),
     "max_read_lines": ("HOB_MAX_READ_LINES",),
@@ -128,7 +130,7 @@ def _convert(name: str, text: str, origin: str) -> object:
         if not 0 < number < float("inf"):
             raise ConfigError(f"{origin} is {text!r}: give a number above zero.")
         return number
-    if name in ("one_action", "acknowledge_failures"):
+    if name in ("one_action", "acknowledge_failures", "stateless_shell"):
         if text.lower() not in _SWITCHES:
             raise ConfigError(f"{origin} is {text!r}: give 1 or 0.")
         return _SWITCHES[text.lower()]

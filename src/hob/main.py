@@ -194,6 +194,7 @@ def _settings(options: Namespace) -> dict[str, object]:
         "max_output_tokens",
         "one_action",
         "acknowledge_failures",
+        "stateless_shell",
         "edit_format",
         "editor_model",
         "sandbox",

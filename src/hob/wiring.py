@@ -30,7 +30,8 @@ from hob.stores.blobs import FileBlobs
 from hob.stores.memory import MemoryBlobs, MemoryStore
 from hob.stores.sqlite import SqliteStore
 from hob.tools.edits import apply_edits
-from hob.tools.first_set import TOOLS
+from hob.tools.first_set import TOOLS, belongings
+from hob.tools.outputs import Outputs
 from hob.tools.seen import Seen
 from hob.tools.settings import Settings
 from hob.tools.tool import bind
@@ -93,6 +94,7 @@ async def open_house(
     settings = Settings(
         max_read_lines=config.max_read_lines,
         bash_timeout_s=config.bash_timeout_s,
+        stateless_shell=config.stateless_shell,
         ripgrep=_ripgrep() if config.sandbox == "local" else "rg",
     )
 
@@ -102,12 +104,19 @@ async def open_house(
     def equip(session: Session) -> Performer:
         records = str(config.data_dir / "writes") if keep else ""
         sandbox = open_sandbox(config, session, protected, records)
-        supplies = {Sandbox: sandbox, Settings: settings, Clock: clock, Seen: Seen(session.seen)}
+        shared = belongings(sandbox, settings, blobs)
+        seen = Seen(session.seen)
+        supplies = {Sandbox: sandbox, Settings: settings, Clock: clock, Seen: seen, **shared}
         # Only what a text protocol writes calls it; no agent has it in its list.
         tools = TOOLS if config.edit_format == "tools" else (*TOOLS, apply_edits)
         toolbox = Toolbox([bind(tool, supplies) for tool in tools], blobs)
         guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
-        return Performer(make_model(), toolbox, guard, clock, sandbox.close)
+
+        async def close() -> None:
+            await sandbox.close()
+            cast("Outputs", shared[Outputs]).close()
+
+        return Performer(make_model(), toolbox, guard, clock, close)
 
     async with _open_store(config, keep=keep) as store:
         sessions = Sessions(store, clock, RandomIds(clock), equip)

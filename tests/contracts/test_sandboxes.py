@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hob.core.ports import FileError, Sandbox
+from hob.sandboxes.children import watch_by_thread, watch_exit
 from hob.sandboxes.environment import child_environment, sensitive_paths
 from hob.sandboxes.leftovers import TEMPORARY
 from hob.sandboxes.local import LocalSandbox, kill_leftovers
-from hob.sandboxes.process import Processes, watch_by_thread, watch_exit
+from hob.sandboxes.process import Processes
 from hob.sandboxes.streams import Capture
 
 ENV = child_environment({"PATH": os.environ["PATH"], "HOME": "/nonexistent"}, "test")
@@ -38,9 +39,9 @@ def root(tmp_path: Path) -> Path:
     return inside
 
 
-@pytest.fixture(params=["local"])
+@pytest.fixture(params=["keeper", "direct"])
 def sandbox(request: pytest.FixtureRequest, root: Path) -> Iterator[Sandbox]:
-    box = LocalSandbox(str(root), ENV)
+    box = LocalSandbox(str(root), ENV, keeper=request.param == "keeper")
     yield box
     asyncio.run(box.close())
 
@@ -324,7 +325,7 @@ def test_a_command_gives_its_streams_apart(sandbox: Sandbox):
 @pytest.mark.parametrize("watch", [watch_exit, watch_by_thread])
 def test_ways_to_end(root: Path, watch: Callable[..., "asyncio.Future[None]"]):
     async def all_of_them() -> list[tuple[int | None, str]]:
-        processes = Processes(str(root), ENV, watch)
+        processes = Processes(str(root), ENV, keeper=False, watch=watch)
         scripts = ("cat; read x; echo $?", "kill -KILL $$", "exec 1>&- 2>&-; exit 4", "sleep 60")
         found = [await processes.run(["bash", "-c", s], timeout_s=2) for s in scripts]
         processes.kill_all()
@@ -531,7 +532,8 @@ def test_leftovers_of_a_killed_hob_are_found_by_their_owner(root: Path):
 
     async def begin() -> None:
         for number, owner in enumerate(owners):
-            box = LocalSandbox(str(root), {**ENV, "HOB_CALL": "unclosed"}, owner=owner)
+            env = {**ENV, "HOB_CALL": "unclosed"}
+            box = LocalSandbox(str(root), env, owner=owner, keeper=False)
             await sh(box, f"setsid -f {word}{number}; setsid -f env -u AGENT {word}{number}")
 
     asyncio.run(begin())  # and never closed
@@ -550,7 +552,9 @@ def test_a_hob_among_the_leftovers_does_not_kill_itself(sandbox: Sandbox, root: 
     outer = LocalSandbox(str(root), ENV, owner="outer")
 
     async def run() -> str:
-        return (await outer.exec([sys.executable, "-c", script], timeout_s=60)).stdout
+        said = (await outer.exec([sys.executable, "-c", script], timeout_s=60)).stdout
+        await outer.close()
+        return said
 
     assert asyncio.run(run()) == "0\n"
 

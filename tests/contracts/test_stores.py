@@ -1,6 +1,7 @@
 """Every store keeps the same promises."""
 
 import asyncio
+import hashlib
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from hob.core.ports import Entry
 from hob.stores.blobs import FileBlobs
 from hob.stores.jsonl import export_lines, import_lines
 from hob.stores.memory import MemoryBlobs, MemoryStore
+from hob.stores.spool import PlacedSpool
 from hob.stores.sqlite import SqliteStore
 
 BODY = b'{"kind":"session_named","name":"n"}'
@@ -200,15 +202,75 @@ def test_the_files_are_for_their_owner_only(tmp_path):
     with_store(lambda: SqliteStore(folder), work)
 
 
-@pytest.mark.parametrize("kind", ["memory", "file"])
-def test_blobs(kind, tmp_path):
-    blobs = MemoryBlobs() if kind == "memory" else FileBlobs(tmp_path / "blobs")
+@pytest.fixture(params=["memory", "file"])
+def blobs(request, tmp_path):
+    return MemoryBlobs() if request.param == "memory" else FileBlobs(tmp_path / "blobs")
+
+
+def test_blobs(blobs):
     digest = blobs.put(b"large")
     assert blobs.put(b"large") == digest
     assert blobs.get(digest) == b"large"
     for wrong in ("0" * 64, "../../etc/passwd"):
+        for attempt in (blobs.get, blobs.find, blobs.size, lambda name: blobs.read(name, 0, 1)):
+            with pytest.raises(KeyError):
+                attempt(wrong)
+
+
+@pytest.mark.parametrize("pieces", [[], [b"a", b"bc"], [b"x" * 70_000, b"y" * 9, b"z" * 300_000]])
+def test_a_spool_becomes_a_blob_that_can_be_paged(blobs, pieces, tmp_path):
+    whole = b"".join(pieces)
+    spool = blobs.spool()
+    for number, piece in enumerate(pieces, 1):
+        spool.write(piece)
+        assert spool.seen == spool.kept == sum(map(len, pieces[:number]))
+        assert spool.read(1, 10_000_000) == b"".join(pieces[:number])[1:]
+    digest = spool.finish()
+    spool.drop()
+    assert digest == hashlib.sha256(whole).hexdigest() == blobs.put(whole)
+    assert blobs.find(digest[:8]) == blobs.find(digest) == digest
+    assert blobs.get(digest) == whole
+    assert blobs.size(digest) == len(whole)
+    assert blobs.read(digest, 2, 100_000) == whole[2:100_002]
+    assert blobs.read(digest, len(whole), 5) == b""
+    again = blobs.spool()
+    again.write(whole)
+    assert again.finish() == digest
+    assert not list(tmp_path.rglob(".spool*"))
+
+
+def test_a_spool_keeps_the_first_bytes_and_counts_the_rest(tmp_path):
+    blobs = FileBlobs(tmp_path)
+    spool = PlacedSpool(blobs.place, blobs.put, cap=100_000)
+    for _ in range(5):
+        spool.write(b"x" * 30_000)
+    assert (spool.seen, spool.kept) == (150_000, 100_000)
+    assert blobs.get(spool.finish()) == b"x" * 100_000
+
+
+def test_a_spool_that_is_dropped_leaves_nothing(blobs, tmp_path):
+    for size in (10, 100_000):
+        spool = blobs.spool()
+        spool.write(b"x" * size)
+        spool.drop()
+        spool.drop()
+        spool.write(b"more")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_spool_on_a_broken_disk_only_counts(tmp_path):
+    (tmp_path / "blobs").write_text("a file where the folder should be")
+    spool = FileBlobs(tmp_path / "blobs").spool()
+    spool.write(b"x" * 1000)
+    spool.write(b"x" * 100_000)
+    assert (spool.seen, spool.kept) == (101_000, 1000)
+
+
+def test_a_short_or_ambiguous_prefix_finds_nothing(blobs):
+    digest = blobs.put(b"one")
+    for wrong in (digest[:7], "", "*", digest[:8] + "zz", digest[:12].upper()):
         with pytest.raises(KeyError):
-            blobs.get(wrong)
+            blobs.find(wrong)
 
 
 def test_a_damaged_blob_is_no_blob(tmp_path):

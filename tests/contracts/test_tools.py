@@ -22,10 +22,11 @@ from hob.core.ports import Clock, Report, Sandbox, Tool
 from hob.core.schema import fit, problems
 from hob.sandboxes.environment import child_environment
 from hob.sandboxes.local import LocalSandbox
+from hob.stores.memory import MemoryBlobs
 from hob.tools.bounds import cut_line, cut_lines, cut_text, printable
 from hob.tools.changes import diff
 from hob.tools.exact import Edited, replace_once
-from hob.tools.first_set import TOOLS
+from hob.tools.first_set import TOOLS, belongings
 from hob.tools.lines import quick
 from hob.tools.seen import Seen
 from hob.tools.settings import Settings
@@ -39,7 +40,8 @@ EXPECTED = {
     "git_branch": ("write", "never"), "git_commit": ("write", "never"), "git_diff": ("read", "safe"),
     "git_log": ("read", "safe"), "git_status": ("read", "safe"), "glob": ("read", "safe"),
     "grep": ("read", "safe"), "list_dir": ("read", "safe"), "move_file": ("write", "never"),
-    "read_file": ("read", "safe"), "think": ("none", "safe"), "write_file": ("write", "never"),
+    "read_file": ("read", "safe"), "read_output": ("read", "safe"),
+    "shell_session": ("execute", "never"), "think": ("none", "safe"), "write_file": ("write", "never"),
 }  # fmt: skip
 
 
@@ -67,10 +69,13 @@ class Desk:
     ) -> None:
         self.root = root
         self.sandbox = LocalSandbox(str(root), {**ENV, "HOME": home} if home else ENV)
+        chosen = Settings(**settings)
+        self.blobs = MemoryBlobs()
         supplies = {
             Sandbox: self.sandbox,
-            Settings: Settings(**settings),
+            Settings: chosen,
             Clock: clock or FastClock(),
+            **belongings(self.sandbox, chosen, self.blobs),
             Seen: Seen(),
         }
         self.tools: dict[str, Tool] = {one.spec.name: bind(one, supplies) for one in TOOLS}
@@ -127,7 +132,7 @@ def test_the_first_set_is_small_sorted_and_classed():
         }
         for one in TOOLS
     ]
-    assert len(json.dumps(wire, separators=(",", ":"))) <= 5000
+    assert len(json.dumps(wire, separators=(",", ":"))) <= 6000
 
 
 @pytest.mark.parametrize("one", TOOLS, ids=NAMES)
@@ -807,9 +812,14 @@ def test_bash_success_and_failure(desk: Desk):
 def test_bash_times_out_and_keeps_what_there_was(tmp_path: Path):
     desk = Desk(tmp_path, bash_timeout_s=1.2)
     result = desk("bash", command="echo part; echo oops >&2; sleep 60")
-    assert bad(result) == "Command timed out after 1.2s\nstdout:\npart\nstderr:\noops"
+    assert bad(result) == (
+        "Command timed out after 1.2s\nstdout:\npart\nstderr:\noops"
+        "\n[the shell's state is as before this command]"
+    )
     assert (result.details.exit_code, result.details.stdout) == (None, "part\n")
     assert result.details.metadata["timed_out"] is True
+    desk.close()
+    desk = Desk(tmp_path)
     assert good(desk("bash", command="echo fine", timeout_s=99999)) == "exit code 0\nstdout:\nfine"
     desk.close()
 
@@ -819,7 +829,9 @@ def test_bash_bounds_what_the_model_gets(desk: Desk):
     content = good(result)
     assert len(content) < 16_384
     kept = content.count("x", len("exit code 0"))
-    cut = re.search(r"\[\.\.\. (\d+) bytes cut \.\.\.\]", content)
+    cut = re.search(
+        r"\[\.\.\. (\d+) bytes cut; read_output\('(\w+)'\) shows the rest \.\.\.\]", content
+    )
     assert cut is not None
     assert int(cut[1]) + kept + len("\nend\n") == 1_000_005
     assert content.endswith("x\nend")

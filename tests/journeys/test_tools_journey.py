@@ -10,7 +10,8 @@ from hob.core.messages import ToolResult
 from hob.core.ports import Clock, Sandbox
 from hob.sandboxes.environment import child_environment
 from hob.sandboxes.local import LocalSandbox
-from hob.tools.first_set import TOOLS
+from hob.stores.memory import MemoryBlobs
+from hob.tools.first_set import TOOLS, belongings
 from hob.tools.seen import Seen
 from hob.tools.settings import Settings
 from hob.tools.tool import bind
@@ -38,7 +39,10 @@ async def journey(root: Path) -> None:
     work.mkdir()
     env = child_environment({"PATH": os.environ["PATH"], "HOME": str(home)}, "journey")
     sandbox = LocalSandbox(str(work), env)
-    supplies = {Sandbox: sandbox, Settings: Settings(), Clock: WallClock(), Seen: Seen()}
+    settings = Settings()
+    shared = belongings(sandbox, settings, MemoryBlobs())
+    clock = WallClock()
+    supplies = {Sandbox: sandbox, Settings: settings, Clock: clock, Seen: Seen(), **shared}
     tools = {one.spec.name: bind(one, supplies) for one in TOOLS}
     used: set[str] = set()
     heard: list[tuple[str, str]] = []
@@ -62,6 +66,7 @@ async def journey(root: Path) -> None:
         await repair(ok, no)
         await commit(ok, no)
         await tidy(ok, no)
+        await remember(ok)
     finally:
         await sandbox.close()
     assert used == set(tools)
@@ -135,3 +140,21 @@ async def tidy(ok: Any, no: Any) -> None:
     assert "rename pkg/{sum.py => sums.py} (100%)" in said
     assert " M pkg/check.py" in await ok("git_status")
     assert "1 file changed" in await ok("git_commit", message="Follow the rename")
+
+
+async def remember(ok: Any) -> None:
+    await ok(
+        "bash", command="export A=1; python3 -m venv --without-pip ../env; . ../env/bin/activate"
+    )
+    said = await ok("bash", command="echo $A; python -c 'import sys; print(sys.prefix[-4:])'")
+    assert said == "exit code 0\nstdout:\n1\n/env"
+    said = await ok("bash", command="seq 5000")
+    name = said.partition("read_output('")[2][:12]
+    assert (await ok("read_output", output=name, start_line=2500, end_line=2500)).startswith(
+        "2500\t2500\n"
+    )
+    await ok("shell_session", action="start", text="python -i", until=">>> $")
+    said = await ok("shell_session", action="send", text="import os; os.environ['A']", until="'\r")
+    assert said.startswith("import os; os.environ['A']\n'1'")
+    said = await ok("shell_session", action="close")
+    assert said.startswith("[no output]") or ">>>" in said

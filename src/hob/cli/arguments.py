@@ -156,6 +156,12 @@ def _limit_options(to: argparse.ArgumentParser, unset: str | None) -> None:
         "--one-action", action="store_true", default=unset, help="accept one tool call a step"
     )
     to.add_argument(
+        "--stateless-shell",
+        action="store_true",
+        default=unset,
+        help="bash forgets directory and variables after each command",
+    )
+    to.add_argument(
         "--acknowledge-failures",
         action="store_true",
         default=unset,

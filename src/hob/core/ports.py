@@ -34,6 +34,8 @@ class Model(Protocol):
         ...
 
 
+MAX_SPOOL = 256 << 20  # bytes
+
 Report = Callable[[str, str], None]  # (stream "stdout" | "stderr", text): output of a running tool
 Sink = Callable[[str, bytes], None]  # (stream, bytes): every byte that a command writes, in order
 
@@ -115,6 +117,36 @@ class Store(Protocol):
         ...
 
 
+class Spool(Protocol):
+    """A blob that is still being written. It takes any amount, and keeps the first `MAX_SPOOL` bytes."""
+
+    @property
+    def seen(self) -> int:
+        """Return how many bytes were written."""
+        ...
+
+    @property
+    def kept(self) -> int:
+        """Return how many of them are kept; less than `seen` where the cap or the disk was reached."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Add bytes. Raises nothing: what cannot be kept is only counted."""
+        ...
+
+    def read(self, offset: int, max_bytes: int) -> bytes:
+        """Return a piece of what was kept so far."""
+        ...
+
+    def finish(self) -> str:
+        """Keep it as a blob and return its digest. Raises `OSError`."""
+        ...
+
+    def drop(self) -> None:
+        """Forget it. May be called twice, and after `finish`."""
+        ...
+
+
 class Blobs(Protocol):
     """Large outputs, kept by the digest of their bytes."""
 
@@ -126,12 +158,37 @@ class Blobs(Protocol):
         """Return the bytes. Raises `KeyError`."""
         ...
 
+    def spool(self) -> Spool:
+        """Begin a blob whose bytes come in pieces."""
+        ...
+
+    def find(self, prefix: str) -> str:
+        """Return the one digest that begins so (8 hex digits at least). Raises `KeyError`."""
+        ...
+
+    def size(self, digest: str) -> int:
+        """Return the number of bytes. Raises `KeyError`."""
+        ...
+
+    def read(self, digest: str, offset: int, max_bytes: int) -> bytes:
+        """Return a piece, without checking the whole. Raises `KeyError`."""
+        ...
+
+
+class Job(Struct, frozen=True):
+    """What a command left running: a name, the processes (the first one leads), what the first one runs."""
+
+    job_id: str
+    pids: tuple[int, ...]
+    command: str
+    age_s: float = 0.0
+
 
 class ExecResult(Struct, frozen=True):
     """A finished command. `exit_code` is negative for a signal, None when it was killed at its time limit.
 
     Each stream holds at most the cap that the sandbox was asked for (head and tail, with a note
-    between); the `*_bytes` counts are what the command really wrote.
+    between); the `*_bytes` counts are what the command really wrote. `job` is what it left running.
     """
 
     stdout: str
@@ -141,6 +198,7 @@ class ExecResult(Struct, frozen=True):
     duration_s: float = 0.0
     stdout_bytes: int = 0
     stderr_bytes: int = 0
+    job: Job | None = None
 
 
 class Terminal(Protocol):
@@ -155,8 +213,9 @@ class Terminal(Protocol):
     ) -> str:
         """Return what it printed since the last read, raw.
 
-        Waits until nothing came for `quiet_s` (after something did), until the text matches the
-        regular expression `until`, until the program has ended, or `timeout_s` is over.
+        Waits until the text matches the regular expression `until`, or, if there is none, until nothing
+        came for `quiet_s` (after something did); until the program has ended or `timeout_s` is over.
+        `until` is searched for in the last 1,000 characters and must be one that cannot take long.
         """
         ...
 
@@ -197,7 +256,10 @@ class Sandbox(Protocol):
 
     @property
     def scratch(self) -> str:
-        """Return a private folder outside the workspace, as commands see it, for our own state; gone at the end."""
+        """Return a private folder outside the workspace, as commands see it, for our own state; gone at the end.
+
+        `read` may read a file in it; where it cannot, a command can.
+        """
         ...
 
     async def exec(
@@ -213,8 +275,13 @@ class Sandbox(Protocol):
         """Run an argument vector with the workspace as directory, nothing on stdin, an allow-listed environment.
 
         At the limit, and on cancellation, the whole process tree is killed; what it printed is kept.
-        `sink` gets every byte, also those that `max_bytes` leaves out of the result.
+        `sink` gets every byte, also those that `max_bytes` leaves out of the result, and those that
+        background processes write after the return. They live until the sandbox is closed.
         """
+        ...
+
+    async def jobs(self) -> Sequence[Job]:
+        """Return what commands left running and still runs, oldest first."""
         ...
 
     async def terminal(

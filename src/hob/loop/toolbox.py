@@ -16,6 +16,10 @@ from hob.core.schema import fit
 MAX_CONTENT = 16_384  # characters of a result that enter the context
 MAX_DETAIL = 16_384  # characters of stdout or stderr that enter the log; the whole goes to a blob
 
+READER = "read_output"  # the tool that shows what was cut, where there is one
+
+_DIGITS = 12
+
 
 class Toolbox:
     """The tools of one session."""
@@ -60,12 +64,14 @@ class Toolbox:
             return _error(f"{call.name} failed: {type(error).__name__}: {error}")
         return self._bound(result)
 
-    def _keep(self, text: str) -> str:
-        """Keep the whole of a long text; a store that is full or broken must not cost the result."""
+    def _keep(self, text: str) -> tuple[str, str]:
+        """Keep the whole of a long text and cut it; a store that is full must not cost the result."""
         try:
-            return self._blobs.put(text.encode("utf-8", "replace"))
+            kept = self._blobs.put(text.encode("utf-8", "replace"))
         except OSError as error:
-            return f"not kept: {error}"
+            return f"not kept: {error}", _cut(text, MAX_CONTENT)
+        rest = f"; read_output({kept[:_DIGITS]!r}) shows the rest"
+        return kept, _cut(text, MAX_CONTENT, rest if READER in self._tools else "")
 
     def _schema(self, tool: Tool) -> dict[str, Any]:
         name = tool.spec.name
@@ -80,9 +86,7 @@ class Toolbox:
         if not long:
             return result
         kept = {name: self._keep(text) for name, text in long.items()}
-        cut = {
-            name: _cut(text, MAX_CONTENT) if name in long else text for name, text in whole.items()
-        }
+        cut = {name: kept[name][1] if name in long else text for name, text in whole.items()}
         return replace(
             result,
             content=cut["content"],
@@ -90,7 +94,7 @@ class Toolbox:
                 cut["stdout"],
                 cut["stderr"],
                 details.exit_code,
-                {**details.metadata, "blobs": kept},
+                {**details.metadata, "blobs": {name: one[0] for name, one in kept.items()}},
             ),
         )
 
@@ -123,9 +127,9 @@ def _parse(call: ToolCall) -> dict[str, Any] | ToolResult:
     return cast("dict[str, Any]", value)
 
 
-def _cut(text: str, cap: int) -> str:
+def _cut(text: str, cap: int, rest: str = "") -> str:
     half = cap // 2
-    return f"{text[:half]}\n[… {len(text) - 2 * half} characters cut here …]\n{text[-half:]}"
+    return f"{text[:half]}\n[… {len(text) - 2 * half} characters cut here{rest} …]\n{text[-half:]}"
 
 
 def _error(text: str) -> ToolResult:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from hob.core.ports import ExecResult, FileError, FileInfo, Report, Sink, Terminal
+from hob.core.ports import ExecResult, FileError, FileInfo, Job, Report, Sink, Terminal
 from hob.sandboxes.client import attend, uninterrupted
 from hob.sandboxes.client_terminal import ClientTerminal
 from hob.sandboxes.container import Container
@@ -86,6 +86,10 @@ class DockerSandbox:
             await uninterrupted(self._end(call, token, folder))
             return output.result(None, timed_out=True)
         return await self._finished(call, output, command)
+
+    async def jobs(self) -> Sequence[Job]:
+        """Return nothing: what is left running in the container is not listed; it ends with the container."""
+        return ()
 
     async def terminal(
         self,

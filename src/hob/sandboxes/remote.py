@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from hob.core.ports import ExecResult, FileError, FileInfo, Report, Sink, Terminal
+from hob.core.ports import ExecResult, FileError, FileInfo, Job, Report, Sink, Terminal
 from hob.sandboxes.output import Output
 from hob.sandboxes.remote_api import Api, RemoteError
 from hob.sandboxes.remote_calls import run_far
@@ -69,6 +69,10 @@ class RemoteSandbox:
             output.add("stderr", problem.encode())
             return output.result(126)
         return await run_far(self._link, self._calls, output, command, env or {}, timeout_s)
+
+    async def jobs(self) -> Sequence[Job]:
+        """Return nothing: what is left running over there is not listed; it is killed at the end."""
+        return ()
 
     async def terminal(
         self,

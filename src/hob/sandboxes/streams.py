@@ -5,13 +5,14 @@ import codecs
 import os
 from collections import deque
 
-from hob.core.ports import Report
+from hob.core.ports import Report, Sink
 
 _CHUNK = 65536
 _READS = 8  # chunks taken in one go before others get their turn
 _REPORT_S = 0.05
 _REPORT_BYTES = 16384  # more than this in one interval is cut: nobody reads that fast
-_LEFTOVER_BYTES = 64 << 20
+_BURST_BYTES = 1 << 20  # of a background process, then it waits a moment
+_BURST_S = 0.1
 
 
 class Capture:
@@ -106,19 +107,26 @@ class Reporter:
 class Pipe:
     """The reading end of one of a child's streams, served by the event loop."""
 
-    __slots__ = ("_fd", "_left", "_loop", "_reporter", "capture", "done")
+    __slots__ = (
+        "_burst", "_fd", "_loop", "_name", "_pause", "_reporter", "_sink", "capture", "done",
+    )  # fmt: skip
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         fd: int,
+        name: str,
         capture: Capture,
-        reporter: Reporter | None,
+        report: Report | None = None,
+        sink: Sink | None = None,
     ) -> None:
         self._loop = loop
         self._fd = fd
-        self._reporter = reporter
-        self._left = _LEFTOVER_BYTES
+        self._name = name
+        self._reporter = Reporter(loop, name, report) if report else None
+        self._sink = sink
+        self._burst = 0
+        self._pause: asyncio.TimerHandle | None = None
         self.capture = capture
         self.done: asyncio.Future[None] = loop.create_future()
         os.set_blocking(fd, False)
@@ -137,20 +145,22 @@ class Pipe:
                 self.close()
                 return
             self.capture.add(data)
+            if self._sink is not None:
+                self._sink(self._name, data)
             if self._reporter is not None:
                 self._reporter.add(data)
             if len(data) < _CHUNK:
                 return
 
     def abandon(self) -> None:
-        """Go on reading for a background process, but keep nothing.
+        """Go on reading for a background process; only the sink still hears of it.
 
-        Closing at once would kill a server at its first log line. After 64 MB it is closed after
-        all, so that a runaway cannot keep us busy.
+        Closing would kill a server at its next log line. Who writes without end is slowed down, so
+        that it cannot keep us busy.
         """
         self.settle()
         self._loop.remove_reader(self._fd)
-        self._loop.add_reader(self._fd, self._discard)
+        self._resume()
 
     def settle(self) -> None:
         """Tell the last of it; nothing is reported afterwards."""
@@ -163,17 +173,30 @@ class Pipe:
         if not self.done.done():
             self.done.set_result(None)
             self.settle()
+            if self._pause is not None:
+                self._pause.cancel()
             if not self._loop.is_closed():
                 self._loop.remove_reader(self._fd)
             os.close(self._fd)
 
-    def _discard(self) -> None:
+    def _resume(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._fd, self._go_on)
+
+    def _go_on(self) -> None:
         try:
-            size = len(os.read(self._fd, _CHUNK))
+            data = os.read(self._fd, _CHUNK)
         except BlockingIOError:
             return
         except OSError:
-            size = 0
-        self._left -= size
-        if size == 0 or self._left < 0:
+            data = b""
+        if not data:
             self.close()
+            return
+        if self._sink is not None:
+            self._sink(self._name, data)
+        self._burst += len(data)
+        if self._burst >= _BURST_BYTES:
+            self._burst = 0
+            self._loop.remove_reader(self._fd)
+            self._pause = self._loop.call_later(_BURST_S, self._resume)

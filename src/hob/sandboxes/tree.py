@@ -21,7 +21,7 @@ def kill_tree(token: str, leader: int | None = None) -> int:
     Everything is stopped before it is killed, so that nothing forks in between, and the search is
     repeated until it finds nobody. Returns how many were still there after half a second (0 but for
     processes that hang inside the kernel). A program that wiped its environment *and* left the
-    session *and* was adopted by init is beyond this; only a PID namespace holds it.
+    session *and* was adopted by init is beyond this; a keeper (`keeper.py`) holds it.
     """
     deadline = time.monotonic() + _KILL_S
     rounds = 0
@@ -102,6 +102,12 @@ def carries(pid: int, token: str) -> bool:
         if f";{token}".encode() in b";" + entry.partition(b"\0")[0]:
             return True
     return False
+
+
+def command_line(pid: int) -> str:
+    """Return what a process runs, arguments joined by spaces; "" if it is gone or nobody can say."""
+    line = _contents(f"{_PROC}/{pid}/cmdline").rstrip(b"\0").replace(b"\0", b" ")
+    return line.decode("utf-8", "surrogateescape")
 
 
 def _descendants(pids: Iterable[int], children: Mapping[int, list[int]]) -> set[int]:

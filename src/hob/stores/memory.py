@@ -1,10 +1,15 @@
 """Logs and blobs in memory: for tests and for runs that leave nothing behind."""
 
+import tempfile
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import BinaryIO, cast
 
 from hob.core.errors import SessionBusy, SessionNotFound
-from hob.core.ports import Claim, Entry, Shelf
+from hob.core.ports import Claim, Entry, Shelf, Spool
+from hob.stores.spool import PlacedSpool
+
+_SHORTEST = 8
 
 
 class MemoryStore:
@@ -63,14 +68,67 @@ class MemoryBlobs:
     """Blobs that die with the process."""
 
     def __init__(self) -> None:
-        self._data: dict[str, bytes] = {}
+        self._data: dict[str, bytes | BinaryIO] = {}
+
+    def __del__(self) -> None:
+        """Close the files of large blobs."""
+        for held in self._data.values():
+            if not isinstance(held, bytes):
+                held.close()
 
     def put(self, data: bytes) -> str:
         """Keep bytes and return their SHA-256."""
         digest = sha256(data).hexdigest()
-        self._data[digest] = data
+        self._data.setdefault(digest, data)
         return digest
 
     def get(self, digest: str) -> bytes:
         """Return the bytes. Raises `KeyError`."""
-        return self._data[digest]
+        held = self._data[digest]
+        return held if isinstance(held, bytes) else self.read(digest, 0, self.size(digest))
+
+    def spool(self) -> Spool:
+        """Begin a blob whose bytes come in pieces. A large one is a file without a name."""
+        return PlacedSpool(_Nameless(self._data), self.put)
+
+    def find(self, prefix: str) -> str:
+        """Return the one digest that begins so. Raises `KeyError`."""
+        found = [digest for digest in self._data if digest.startswith(prefix)]
+        if len(found) != 1 or len(prefix) < _SHORTEST:
+            raise KeyError(prefix)
+        return found[0]
+
+    def size(self, digest: str) -> int:
+        """Return the number of bytes. Raises `KeyError`."""
+        held = self._data[digest]
+        return len(held) if isinstance(held, bytes) else held.seek(0, 2)
+
+    def read(self, digest: str, offset: int, max_bytes: int) -> bytes:
+        """Return a piece. Raises `KeyError`."""
+        held = self._data[digest]
+        if isinstance(held, bytes):
+            return held[offset : offset + max_bytes]
+        held.seek(offset)
+        return held.read(max_bytes)
+
+
+class _Nameless:
+    """Files that are gone when nobody holds them."""
+
+    def __init__(self, data: dict[str, bytes | BinaryIO]) -> None:
+        self._data = data
+
+    def open(self) -> BinaryIO:
+        """Return a new file."""
+        return cast("BinaryIO", tempfile.TemporaryFile())
+
+    def keep(self, digest: str, file: BinaryIO) -> None:
+        """Hold it."""
+        if digest in self._data:
+            file.close()
+        else:
+            self._data[digest] = file
+
+    def drop(self, file: BinaryIO) -> None:
+        """Let it go."""
+        file.close()

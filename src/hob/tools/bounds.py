@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 
-def cut_text(text: str, max_chars: int, total_bytes: int | None = None) -> str:
+def cut_text(text: str, max_chars: int, total_bytes: int | None = None, whole: str = "") -> str:
     """Return at most about `max_chars` characters: head, a note, tail; whole lines where possible.
 
-    `total_bytes` is the real size if `text` is itself an excerpt; the note then counts bytes of it.
+    `total_bytes` is the real size if `text` is itself an excerpt; the note then counts bytes of it. The
+    note says that `read_output` shows the rest if the `whole` is kept under that name.
     """
     if len(text) <= max_chars:
         return text
@@ -18,15 +19,24 @@ def cut_text(text: str, max_chars: int, total_bytes: int | None = None) -> str:
         count = f"{len(missing)} characters, {missing.count(chr(10))} lines"
     else:
         count = f"{total_bytes - len((head + tail).encode('utf-8', 'replace'))} bytes"
-    return f"{head.rstrip(chr(10))}\n[... {count} cut ...]\n{tail}"
+    return f"{head.rstrip(chr(10))}\n[... {count} cut{rest(whole)} ...]\n{tail}"
 
 
-def cut_lines(lines: Sequence[str], head: int, tail: int) -> list[str]:
+def rest(whole: str) -> str:
+    """Return what a note says of a text that is kept whole under a name."""
+    return f"; read_output({whole!r}) shows the rest" if whole else ""
+
+
+def cut_lines(lines: Sequence[str], head: int, tail: int, whole: str = "") -> list[str]:
     """Return the first `head` and last `tail` lines with a note between, or all of a few."""
     missing = len(lines) - head - tail
     if missing <= 1:
         return list(lines)
-    return [*lines[:head], f"[... {missing} lines cut ...]", *lines[len(lines) - tail :]]
+    return [
+        *lines[:head],
+        f"[... {missing} lines cut{rest(whole)} ...]",
+        *lines[len(lines) - tail :],
+    ]
 
 
 def cut_line(line: str, max_chars: int) -> str:

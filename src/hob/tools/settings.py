@@ -13,5 +13,6 @@ class Settings(Struct, frozen=True):
     max_read_chars: int = 16_000
     write_validation: bool = True
     bash_timeout_s: float = 30
+    stateless_shell: bool = False
     max_trace_length: int = 2000
     ripgrep: str = "rg"
