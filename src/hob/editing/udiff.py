@@ -190,17 +190,13 @@ class _Reader:
             if not _take(self._lines[at], old, new, self._lines[at - 1][:1]):
                 return None
             at += 1
-        at = self._no_newline(at, old, new)
+        if at < len(self._lines) and self._lines[at].startswith("\\"):
+            _take(self._lines[at], old, new, self._lines[at - 1][:1])
+            at += 1
         if (len(old), len(new)) != tuple(counts) or not self._may_end(at):
             return None
         self._at = at
         return Hunk(start, tuple(old), tuple(new), exact=True)
-
-    def _no_newline(self, at: int, old: list[str], new: list[str]) -> int:
-        if at < len(self._lines) and self._lines[at].startswith("\\"):
-            _take(self._lines[at], old, new, self._lines[at - 1][:1])
-            at += 1
-        return at
 
     def _may_end(self, at: int) -> bool:
         """Tell whether what follows is no further line of a hunk."""
