@@ -1,0 +1,368 @@
+"""What rope computes, each action on a view of the snapshot; nothing is written and no code is run."""
+
+# rope has no types of its own.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+# pyright: reportMissingParameterType=false, reportAttributeAccessIssue=false
+
+import os
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from rope.base import evaluate
+from rope.base.change import ChangeContents, ChangeSet, MoveResource
+from rope.base.exceptions import RopeError
+from rope.base.prefs import Prefs
+from rope.base.project import Project
+from rope.refactor.extract import ExtractMethod, ExtractVariable
+from rope.refactor.importutils import ImportTools
+from rope.refactor.inline import create_inline
+from rope.refactor.move import MoveMethod, MoveModule, create_move
+from rope.refactor.rename import Rename
+
+from hob.tools.refactor.inlining import bracketed_function, bracketed_variable
+from hob.tools.refactor.snapshot import Refusal, Snapshot
+from hob.tools.refactor.targets import Name, Page, Scope
+from hob.tools.refactor.traces import places, quoted
+
+ROPE_ERRORS = (RopeError, RecursionError)
+
+
+class Wish(NamedTuple):
+    """What the model asks for. `path` is relative to the root; "" for a parameter that was not given."""
+
+    action: str
+    path: str
+    symbol: str = ""
+    to: str = ""
+    start_line: int | None = None
+    end_line: int | None = None
+    expression: str | None = None
+
+
+class Outcome(NamedTuple):
+    """What would change: new texts by path, moves in order, the word to look for afterwards, notes.
+
+    `word` is "" if none; `plain` is its last part.
+    """
+
+    texts: dict[str, str]
+    moves: list[tuple[str, str]]
+    word: str = ""
+    plain: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class View(Project):
+    """A rope project that reads the snapshot, has fixed preferences and cannot write.
+
+    The preferences are not those of the workspace: rope would run its `.ropeproject/config.py` and
+    import what its `pyproject.toml` names.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._source_folders: list[Any] | None = None
+        nothing: Any = None  # no `.ropeproject`; rope says str only
+        super().__init__(snapshot.root, fscommands=_Reading(snapshot), ropefolder=nothing)
+
+    def _init_prefs(self, prefs) -> None:
+        self.prefs = Prefs(
+            ignored_resources=[],
+            save_history=False,
+            save_objectdb=False,
+            automatic_soa=False,
+            perform_doa=False,
+            ignore_syntax_errors=True,
+            import_dynload_stdmods=False,  # or rope imports them
+        )
+        self.ignored.set_patterns([])
+        self._init_other_parts()
+
+    def is_ignored(self, resource) -> bool:
+        """Return whether a file or folder is not one of the project's own."""
+        path = resource.path
+        return path not in self._snapshot.sources and path not in self._snapshot.folders
+
+    def get_files(self):
+        """Return the readable Python files."""
+        return {self.get_file(p) for p, s in self._snapshot.sources.items() if s.text is not None}
+
+    def get_python_files(self):
+        """Return the readable Python files, sorted."""
+        return sorted(self.get_files(), key=lambda file: file.path)
+
+    def get_source_folders(self):
+        """Return the folders that imports start from: above every package, beside every module.
+
+        rope itself stops at the first folder that holds a package, so that `tests/__init__.py` hides `src`.
+        """
+        if self._source_folders is None:
+            found = {""}
+            for path in self._snapshot.sources:
+                folder = path.rpartition("/")[0]
+                while folder and f"{folder}/__init__.py" in self._snapshot.sources:
+                    folder = folder.rpartition("/")[0]
+                found.add(folder)
+            ordered = sorted(found, key=lambda folder: (folder.count("/"), folder))
+            self._source_folders = [self.get_folder(folder) for folder in ordered]
+        return self._source_folders
+
+    def look_again(self) -> None:
+        """Let rope compare what it has read with the disk."""
+        self.validate(self.root)
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Drop what was concluded from files whose text changed."""
+        for path in paths:
+            for observer in list(self.observers):
+                observer.resource_changed(self.get_file(path))
+
+
+class _Reading:
+    """The file commands that rope gets: reading from the snapshot and nothing else."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def read(self, path: str) -> bytes:
+        data = self._snapshot.rope_bytes(os.path.relpath(path, self._snapshot.root))
+        if data is None:
+            raise FileNotFoundError(path)
+        return data
+
+
+def perform(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
+    """Return what one action would change. Raises `Refusal`, and rope's own errors."""
+    if not wish.symbol and wish.action in ("rename", "move"):
+        return _module(view, snapshot, wish)
+    if wish.path not in snapshot.sources:
+        raise Refusal(
+            f"{wish.path!r} is not one of the project's Python files (ignored ones are left out);"
+            " give the path of a .py file"
+        )
+    actions = {
+        "rename": _rename,
+        "move": _move,
+        "extract_method": _extract,
+        "extract_variable": _extract,
+        "inline": _inline,
+        "organize_imports": _organize,
+    }
+    return actions[wish.action](view, snapshot, wish)
+
+
+def _rename(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
+    page = Page(wish.path, snapshot.text(wish.path))
+    name = page.find(wish.symbol, wish.start_line)
+    old = wish.symbol.rpartition(".")[2]
+    if old == wish.to:
+        raise Refusal(f"the name is {old!r} already")
+    prefix = name.qualified[: -len(old)]
+    taken = [n.line for n in page.names if name.qualified and n.qualified == prefix + wish.to]
+    if taken:
+        raise Refusal(
+            f"{prefix + wish.to!r} exists already, {wish.path!r} line {taken[0]}; choose another name"
+        )
+    changes = Rename(view, view.get_file(wish.path), name.offset).get_changes(
+        wish.to, in_hierarchy=True
+    )
+    outcome = _collected(changes, word=old, plain=old)
+    before = {path: snapshot.text(path) for path in outcome.texts}
+    return outcome._replace(notes=_clash(before, wish.to))
+
+
+def _module(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
+    resource: Any = None
+    if wish.path in snapshot.sources:
+        resource = view.get_file(wish.path)
+    elif wish.path in snapshot.folders and wish.path:
+        resource = view.get_folder(wish.path)
+    if resource is None:
+        raise Refusal(
+            f"{wish.path!r} is neither a Python file nor a folder of the project; give symbol too if"
+            " you mean something in a file"
+        )
+    dotted = wish.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    for folder in view.get_source_folders():
+        if folder.path and wish.path.startswith(folder.path + "/"):
+            dotted = wish.path[len(folder.path) + 1 :].removesuffix(".py").replace("/", ".")
+    if wish.action == "rename":
+        changes = Rename(view, resource).get_changes(wish.to)
+    else:
+        target = wish.to.rstrip("/")
+        if target not in snapshot.folders:
+            raise Refusal(
+                f"there is no folder {wish.to!r} to move the module to; give an existing one"
+            )
+        changes = MoveModule(view, resource).get_changes(view.get_folder(target))
+    outcome = _collected(changes, word=dotted, plain=dotted.rpartition(".")[2])
+    for _, target in outcome.moves:
+        if os.path.lexists(f"{snapshot.root}/{target}"):
+            raise Refusal(f"{target!r} exists already; choose another name")
+    return outcome
+
+
+def _move(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
+    name = Page(wish.path, snapshot.text(wish.path)).find(wish.symbol, wish.start_line)
+    mover = create_move(view, view.get_file(wish.path), name.offset)
+    plain = wish.symbol.rpartition(".")[2]
+    if isinstance(mover, MoveMethod):
+        outcome = _collected(mover.get_changes(wish.to), word="", plain=plain)
+        note = f"{plain!r} stays in its class and calls the moved one; inline it to be rid of it"
+        return outcome._replace(notes=(note,))
+    if isinstance(mover, MoveModule):
+        raise Refusal(f"{wish.symbol!r} is a module; give its own path and no symbol to move it")
+    if wish.to not in snapshot.sources:
+        raise Refusal(
+            f"there is no Python file {wish.to!r} to move {plain!r} to; make it with write_file first"
+        )
+    bound = {n.qualified: n.line for n in Page(wish.to, snapshot.text(wish.to)).names}
+    if plain in bound:
+        raise Refusal(
+            f"{wish.to!r} has a {plain!r} already, line {bound[plain]}; rename one of them first"
+        )
+    module = wish.path.removesuffix(".py").rpartition("/")[2]
+    return _collected(
+        mover.get_changes(view.get_file(wish.to)), word=f"{module}.{plain}", plain=plain
+    )
+
+
+def _extract(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
+    page = Page(wish.path, snapshot.text(wish.path))
+    if wish.start_line is None:
+        raise Refusal(f"{wish.action} needs start_line (and end_line for more than one line)")
+    if wish.action == "extract_variable" and not wish.expression:
+        raise Refusal("extract_variable needs expression: the exact text to give a name to")
+    start, end = page.span(wish.start_line, wish.end_line, wish.expression)
+    kind = ExtractMethod if wish.action == "extract_method" else ExtractVariable
+    around = {""} | {
+        n.qualified + "."
+        for n in page.names
+        if isinstance(node := page.node(n), Scope)
+        and node.lineno <= wish.start_line <= (node.end_lineno or 0)
+    }
+    taken = [n for n in page.names if any(n.qualified == prefix + wish.to for prefix in around)]
+    if taken:
+        raise Refusal(
+            f"{wish.to!r} exists there already, line {taken[0].line}; choose another name"
+        )
+    changes = kind(view, view.get_file(wish.path), start, end).get_changes(wish.to)
+    notes = _clash({wish.path: page.text}, wish.to)
+    return _collected(changes, word="", plain="")._replace(notes=notes)
+
+
+def _inline(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
+    page = Page(wish.path, snapshot.text(wish.path))
+    name = page.find(wish.symbol, wish.start_line)
+    word = wish.symbol.rpartition(".")[2]
+    home, definition = _definition(view, snapshot, page, name, word)
+    mentioned = re.compile(rf"\b{re.escape(word)}\b")
+    pages = {
+        path: Page(path, source.text)
+        for path, source in snapshot.sources.items()
+        if source.text is not None and mentioned.search(source.text) and _parses(path, source.text)
+    }
+    if isinstance(home.node(definition), Scope):
+        overlay = bracketed_function(home, definition, pages)
+    else:
+        uses = len(places({p: one.text for p, one in pages.items()}, word)) - 1
+        overlay = bracketed_variable(home, definition, uses)
+    snapshot.overlay.update(overlay)
+    view.forget(overlay)
+    moved = Page(home.path, overlay[home.path])
+    at = next(n for n in moved.names if n.qualified == definition.qualified)
+    inliner: Any = create_inline(view, view.get_file(home.path), at.offset)
+    changes = inliner.get_changes()
+    note = "check that the names it reads mean the same where it stands now"
+    outcome = _collected(changes, word=word, plain=word)
+    return outcome._replace(notes=(note,))
+
+
+def _parses(path: str, text: str) -> bool:
+    try:
+        Page(path, text)
+    except Refusal:
+        return False
+    return True
+
+
+def _definition(
+    view: View, snapshot: Snapshot, page: Page, name: Name, word: str
+) -> tuple[Page, Name]:
+    """Return the page and the place where a name is defined, wherever it is used."""
+    pyname: Any = evaluate.eval_location(view.get_pymodule(view.get_file(page.path)), name.offset)
+    module, line = pyname.get_definition_location() if pyname is not None else (None, None)
+    resource = module.get_resource() if module is not None else None
+    if resource is None or resource.project is not view or resource.path not in snapshot.sources:
+        raise Refusal(f"{word!r} is not defined in the workspace, or rope cannot tell where")
+    home = page if resource.path == page.path else Page(resource.path, snapshot.text(resource.path))
+    found = [n for n in home.names if n.line == line and n.qualified.rpartition(".")[2] == word]
+    if not found:
+        raise Refusal(f"inline does functions and variables; {word!r} is neither")
+    return home, found[0]
+
+
+def _organize(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
+    before = Page(wish.path, snapshot.text(wish.path))
+    pymodule = view.get_pymodule(view.get_file(wish.path))
+    package = wish.path.endswith("__init__.py")  # what it imports is there for others
+    tools = ImportTools(view)
+    text = tools.organize_imports(pymodule, unused=not package) or before.text
+    old = before.imports()
+    gone = old.keys() - Page(wish.path, text).imports().keys()
+    kept = {word for word in gone if _wanted(snapshot, before, word, old[word])}
+    if kept:
+        lines = {old[word] for word in kept}
+
+        def may_change(statement: Any) -> bool:
+            return not any(statement.start_line <= line < statement.end_line for line in lines)
+
+        text = tools.organize_imports(pymodule, import_filter=may_change) or before.text
+        gone = old.keys() - Page(wish.path, text).imports().keys()
+    notes: list[str] = []
+    if gone:
+        notes.append(
+            f"removed as not used: {', '.join(sorted(gone))}; put one back if importing it does something"
+        )
+    if kept:
+        notes.append(
+            f"kept, as a string, noqa or another module names them: {', '.join(sorted(kept))}"
+        )
+    texts = {wish.path: text} if text != before.text else {}
+    return Outcome(texts, [], notes=tuple(notes))
+
+
+def _wanted(snapshot: Snapshot, page: Page, word: str, line: int) -> bool:
+    """Return whether an import that looks unused is named in a string, by `noqa`, or by another module."""
+    if "noqa" in page.text.split("\n")[line - 1] or quoted(page.text, word):
+        return True
+    module = re.escape(page.path.removesuffix(".py").rpartition("/")[2])
+    form = re.compile(
+        rf"\b{module}\.{re.escape(word)}\b"
+        rf"|from\s+[\w.]*\b{module}\s+import\s+(?:\([^)]*|[^\n]*)\b{re.escape(word)}\b"
+    )
+    return any(s.text is not None and form.search(s.text) for s in snapshot.sources.values())
+
+
+def _clash(before: dict[str, str], word: str) -> tuple[str, ...]:
+    found = places(before, word)
+    if not found:
+        return ()
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    return (f"{word!r} stood there before: {', '.join(found[:5])}{more}; look whether they clash",)
+
+
+def _collected(changes: ChangeSet | None, word: str, plain: str) -> Outcome:
+    texts: dict[str, str] = {}
+    moves: list[tuple[str, str]] = []
+    for change in changes.changes if changes is not None else ():
+        if isinstance(change, ChangeContents):
+            if change.new_contents is not None:
+                texts[change.resource.path] = change.new_contents
+        elif isinstance(change, MoveResource):
+            moves.append((change.resource.path, change.new_resource.path))
+        else:
+            raise Refusal(f"rope wants to do more than change and move files: {change}")
+    return Outcome(texts, moves, word, plain)
