@@ -8,7 +8,7 @@ import ast
 import io
 import tokenize
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from hob.tools.refactor.snapshot import Refusal
 from hob.tools.refactor.targets import Name, Page
@@ -62,6 +62,23 @@ def bracketed_function(page: Page, name: Name, callers: Mapping[str, Page]) -> d
     return texts
 
 
+def without_export_list(before: Page, after: Page) -> str:
+    """Return the text after without the names that came along with another module's `__all__`."""
+    known = before.imports().keys()
+    used = {n.id for n in ast.walk(after.tree) if isinstance(n, ast.Name)}
+    rows = after.text.split("\n")
+    for node in reversed(after.tree.body):
+        if not isinstance(node, ast.ImportFrom) or all(a.name != "__all__" for a in node.names):
+            continue
+        if "__all__" in known:
+            continue
+        node.names = [
+            a for a in node.names if (a.asname or a.name) in known | used and a.name != "__all__"
+        ]
+        rows[node.lineno - 1 : node.end_lineno] = [ast.unparse(node)] if node.names else []
+    return "\n".join(rows)
+
+
 def _check_body(node: ast.FunctionDef) -> None:
     body = _statements(node)
     inside = [n for statement in body for n in ast.walk(statement)]
@@ -95,6 +112,10 @@ def _check_calls(node: ast.FunctionDef, calls: list[ast.Call], page: Page) -> No
         for n in ast.walk(page.tree)
         if isinstance(n, ast.Expr | ast.Assign | ast.Return)
     }
+    lines = Counter(_statement_lines(page.tree, {id(call) for call in calls}))
+    for line, count in lines.items():
+        if count > 1:  # rope would take the statement twice
+            raise Refusal(f"{page.path!r}, line {line}, calls it {count} times; {_BY_HAND}")
     for call in calls:
         where = f"{page.path!r}, line {call.lineno}"
         if not single and id(call) not in whole:
@@ -108,6 +129,15 @@ def _check_calls(node: ast.FunctionDef, calls: list[ast.Call], page: Page) -> No
                     f" once; {_BY_HAND}"
                 )
         _check_capture(call, parameters, where)
+
+
+def _statement_lines(node: ast.AST, calls: set[int], line: int = 0) -> Iterator[int]:
+    """Yield for each of these calls the first line of the statement that it is in."""
+    for child in ast.iter_child_nodes(node):
+        first = child.lineno if isinstance(child, ast.stmt) else line
+        if id(child) in calls:
+            yield first
+        yield from _statement_lines(child, calls, first)
 
 
 def _check_capture(call: ast.Call, parameters: list[str], where: str) -> None:

@@ -5,26 +5,27 @@
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
 # pyright: reportMissingParameterType=false, reportAttributeAccessIssue=false
 
+import ast
 import os
 import re
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from rope.base import evaluate
 from rope.base.change import ChangeContents, ChangeSet, MoveResource
 from rope.base.exceptions import RopeError
-from rope.base.prefs import Prefs
-from rope.base.project import Project
 from rope.refactor.extract import ExtractMethod, ExtractVariable
 from rope.refactor.importutils import ImportTools
 from rope.refactor.inline import create_inline
 from rope.refactor.move import MoveMethod, MoveModule, create_move
 from rope.refactor.rename import Rename
 
-from hob.tools.refactor.inlining import bracketed_function, bracketed_variable
+from hob.tools.refactor.clashes import check_circle, check_shadows, clash
+from hob.tools.refactor.extraction import check_expression, check_lines
+from hob.tools.refactor.inlining import bracketed_function, bracketed_variable, without_export_list
 from hob.tools.refactor.snapshot import Refusal, Snapshot
 from hob.tools.refactor.targets import Name, Page, Scope
 from hob.tools.refactor.traces import places, quoted
+from hob.tools.refactor.view import View
 
 ROPE_ERRORS = (RopeError, RecursionError)
 
@@ -52,85 +53,6 @@ class Outcome(NamedTuple):
     word: str = ""
     plain: str = ""
     notes: tuple[str, ...] = ()
-
-
-class View(Project):
-    """A rope project that reads the snapshot, has fixed preferences and cannot write.
-
-    The preferences are not those of the workspace: rope would run its `.ropeproject/config.py` and
-    import what its `pyproject.toml` names.
-    """
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        self._source_folders: list[Any] | None = None
-        nothing: Any = None  # no `.ropeproject`; rope says str only
-        super().__init__(snapshot.root, fscommands=_Reading(snapshot), ropefolder=nothing)
-
-    def _init_prefs(self, prefs) -> None:
-        self.prefs = Prefs(
-            ignored_resources=[],
-            save_history=False,
-            save_objectdb=False,
-            automatic_soa=False,
-            perform_doa=False,
-            ignore_syntax_errors=True,
-            import_dynload_stdmods=False,  # or rope imports them
-        )
-        self.ignored.set_patterns([])
-        self._init_other_parts()
-
-    def is_ignored(self, resource) -> bool:
-        """Return whether a file or folder is not one of the project's own."""
-        path = resource.path
-        return path not in self._snapshot.sources and path not in self._snapshot.folders
-
-    def get_files(self):
-        """Return the readable Python files."""
-        return {self.get_file(p) for p, s in self._snapshot.sources.items() if s.text is not None}
-
-    def get_python_files(self):
-        """Return the readable Python files, sorted."""
-        return sorted(self.get_files(), key=lambda file: file.path)
-
-    def get_source_folders(self):
-        """Return the folders that imports start from: above every package, beside every module.
-
-        rope itself stops at the first folder that holds a package, so that `tests/__init__.py` hides `src`.
-        """
-        if self._source_folders is None:
-            found = {""}
-            for path in self._snapshot.sources:
-                folder = path.rpartition("/")[0]
-                while folder and f"{folder}/__init__.py" in self._snapshot.sources:
-                    folder = folder.rpartition("/")[0]
-                found.add(folder)
-            ordered = sorted(found, key=lambda folder: (folder.count("/"), folder))
-            self._source_folders = [self.get_folder(folder) for folder in ordered]
-        return self._source_folders
-
-    def look_again(self) -> None:
-        """Let rope compare what it has read with the disk."""
-        self.validate(self.root)
-
-    def forget(self, paths: Iterable[str]) -> None:
-        """Drop what was concluded from files whose text changed."""
-        for path in paths:
-            for observer in list(self.observers):
-                observer.resource_changed(self.get_file(path))
-
-
-class _Reading:
-    """The file commands that rope gets: reading from the snapshot and nothing else."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-
-    def read(self, path: str) -> bytes:
-        data = self._snapshot.rope_bytes(os.path.relpath(path, self._snapshot.root))
-        if data is None:
-            raise FileNotFoundError(path)
-        return data
 
 
 def perform(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
@@ -170,7 +92,9 @@ def _rename(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
     )
     outcome = _collected(changes, word=old, plain=old)
     before = {path: snapshot.text(path) for path in outcome.texts}
-    return outcome._replace(notes=_clash(before, wish.to))
+    if not isinstance(page.scopes.get(prefix[:-1]), ast.ClassDef):  # a member is read with a dot
+        check_shadows(before, outcome.texts, wish.path, old, wish.to)
+    return outcome._replace(notes=clash(before, wish.to))
 
 
 def _module(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
@@ -224,9 +148,12 @@ def _move(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
             f"{wish.to!r} has a {plain!r} already, line {bound[plain]}; rename one of them first"
         )
     module = wish.path.removesuffix(".py").rpartition("/")[2]
-    return _collected(
-        mover.get_changes(view.get_file(wish.to)), word=f"{module}.{plain}", plain=plain
+    changes = mover.get_changes(view.get_file(wish.to))
+    outcome = _needed(snapshot, _collected(changes, word=f"{module}.{plain}", plain=plain))
+    check_circle(
+        *(Page(path, outcome.texts.get(path, snapshot.text(path))) for path in (wish.path, wish.to))
     )
+    return outcome
 
 
 def _extract(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
@@ -236,12 +163,15 @@ def _extract(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
     if wish.action == "extract_variable" and not wish.expression:
         raise Refusal("extract_variable needs expression: the exact text to give a name to")
     start, end = page.span(wish.start_line, wish.end_line, wish.expression)
+    if wish.expression:
+        check_expression(page, start, end, variable=wish.action == "extract_variable")
+    else:
+        check_lines(page, wish.start_line, wish.end_line or wish.start_line)
     kind = ExtractMethod if wish.action == "extract_method" else ExtractVariable
     around = {""} | {
-        n.qualified + "."
-        for n in page.names
-        if isinstance(node := page.node(n), Scope)
-        and node.lineno <= wish.start_line <= (node.end_lineno or 0)
+        qualified + "."
+        for qualified, node in page.scopes.items()
+        if node.lineno <= wish.start_line <= (node.end_lineno or 0)
     }
     taken = [n for n in page.names if any(n.qualified == prefix + wish.to for prefix in around)]
     if taken:
@@ -249,7 +179,7 @@ def _extract(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
             f"{wish.to!r} exists there already, line {taken[0].line}; choose another name"
         )
     changes = kind(view, view.get_file(wish.path), start, end).get_changes(wish.to)
-    notes = _clash({wish.path: page.text}, wish.to)
+    notes = clash({wish.path: page.text}, wish.to)
     return _collected(changes, word="", plain="")._replace(notes=notes)
 
 
@@ -276,8 +206,17 @@ def _inline(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
     inliner: Any = create_inline(view, view.get_file(home.path), at.offset)
     changes = inliner.get_changes()
     note = "check that the names it reads mean the same where it stands now"
-    outcome = _collected(changes, word=word, plain=word)
+    outcome = _needed(snapshot, _collected(changes, word=word, plain=word))
     return outcome._replace(notes=(note,))
+
+
+def _needed(snapshot: Snapshot, outcome: Outcome) -> Outcome:
+    """Return it without imports that nobody needs: rope takes along a module's `__all__` and all in it."""
+    texts = {
+        path: without_export_list(Page(path, snapshot.text(path)), Page(path, text))
+        for path, text in outcome.texts.items()
+    }
+    return outcome._replace(texts=texts)
 
 
 def _parses(path: str, text: str) -> bool:
@@ -344,14 +283,6 @@ def _wanted(snapshot: Snapshot, page: Page, word: str, line: int) -> bool:
         rf"|from\s+[\w.]*\b{module}\s+import\s+(?:\([^)]*|[^\n]*)\b{re.escape(word)}\b"
     )
     return any(s.text is not None and form.search(s.text) for s in snapshot.sources.values())
-
-
-def _clash(before: dict[str, str], word: str) -> tuple[str, ...]:
-    found = places(before, word)
-    if not found:
-        return ()
-    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-    return (f"{word!r} stood there before: {', '.join(found[:5])}{more}; look whether they clash",)
 
 
 def _collected(changes: ChangeSet | None, word: str, plain: str) -> Outcome:

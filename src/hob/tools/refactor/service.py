@@ -11,10 +11,11 @@ from collections.abc import Callable
 from difflib import unified_diff
 from typing import Any
 
-from hob.tools.refactor.operations import ROPE_ERRORS, Outcome, View, Wish, perform
+from hob.tools.refactor.operations import ROPE_ERRORS, Outcome, Wish, perform
 from hob.tools.refactor.snapshot import Refusal, Snapshot
-from hob.tools.refactor.targets import parsed
+from hob.tools.refactor.targets import compiles
 from hob.tools.refactor.traces import remaining
+from hob.tools.refactor.view import View
 
 _MEMORY_BYTES = 4 << 30
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -65,12 +66,11 @@ class Service:
             before = source.text or ""
             if text == before:
                 continue
-            try:
-                parsed(path, text)
-            except Refusal as refusal:
+            trouble = compiles(path, text)
+            if trouble and not compiles(path, before):
                 raise Refusal(
-                    f"rope's result would not parse, nothing was changed: {refusal}"
-                ) from None
+                    f"rope's result would be no valid Python, nothing was changed: {trouble}"
+                )
             lines = list(_diff(path, before, text))
             diffs.append("".join(lines))
             body = lines[2:]

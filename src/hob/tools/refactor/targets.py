@@ -34,6 +34,7 @@ class Page:
         self.text = text
         self._starts = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
         self.tree = parsed(path, text)
+        self.scopes: dict[str, Scope] = {}
         self.names = list(self._bound(self.tree, ""))
 
     def find(self, symbol: str, line: int | None) -> Name:
@@ -80,6 +81,17 @@ class Page:
             if isinstance(node, ast.Import | ast.ImportFrom)
             for alias in node.names
         }
+
+    def module_imports(self, module: str) -> list[str]:
+        """Return what import statements at the top take from a module, or of it, by its last name."""
+        found: list[str] = []
+        for node in self.tree.body:
+            if isinstance(node, ast.ImportFrom):
+                whole = (node.module or "").rpartition(".")[2] == module
+                found += [a.name for a in node.names if whole or a.name == module]
+            elif isinstance(node, ast.Import):
+                found += [a.name for a in node.names if a.name.rpartition(".")[2] == module]
+        return found
 
     def span(
         self, start_line: int, end_line: int | None, expression: str | None
@@ -137,6 +149,7 @@ class Page:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, Scope):
                 qualified = prefix + child.name
+                self.scopes[qualified] = child
                 yield Name(qualified, child.lineno, self._head(child))
                 yield from self._bound(child, qualified + ".")
                 continue
@@ -167,6 +180,19 @@ class Page:
             owner = prefix[:-1].rpartition(".")[0]
             end = self.at(node.end_lineno or node.lineno, node.end_col_offset or 0)
             yield Name(f"{owner}.{node.attr}", node.lineno, end - len(node.attr))
+
+
+def compiles(path: str, text: str) -> str:
+    """Return why a text cannot be compiled, "" if it can; nothing is run."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(text, path, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        return f"{path!r} line {error.lineno}: {error.msg}"
+    except (ValueError, RecursionError, MemoryError) as error:
+        return f"{path!r}: {error or type(error).__name__}"
+    return ""
 
 
 def parsed(path: str, text: str) -> ast.Module:

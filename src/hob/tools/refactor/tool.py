@@ -111,7 +111,8 @@ def _counts(plan: Plan) -> str:
     added = sum(change.added for change in plan.files)
     removed = sum(change.removed for change in plan.files)
     moved = f", {len(plan.moves)} moved" if plan.moves else ""
-    return f"{len(plan.files)} files, +{added} -{removed}{moved}"
+    files = f"{len(plan.files)} file{'s' if len(plan.files) != 1 else ''}"
+    return f"{files}, +{added} -{removed}{moved}"
 
 
 def _files(plan: Plan) -> list[str]:

@@ -1,0 +1,95 @@
+"""The project as rope sees it: the snapshot, with fixed preferences, and nothing that could be written."""
+
+# rope has no types of its own.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+# pyright: reportMissingParameterType=false
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from rope.base.prefs import ImportPrefs, Prefs
+from rope.base.project import Project
+
+from hob.tools.refactor.snapshot import Snapshot
+
+
+class View(Project):
+    """A rope project that reads the snapshot, has fixed preferences and cannot write.
+
+    The preferences are not those of the workspace: rope would run its `.ropeproject/config.py` and
+    import what its `pyproject.toml` names.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._source_folders: list[Any] | None = None
+        nothing: Any = None  # no `.ropeproject`; rope says str only
+        super().__init__(snapshot.root, fscommands=_Reading(snapshot), ropefolder=nothing)
+
+    def _init_prefs(self, prefs) -> None:
+        self.prefs = Prefs(
+            ignored_resources=[],
+            imports=ImportPrefs("from-global"),
+            save_history=False,
+            save_objectdb=False,
+            automatic_soa=False,
+            perform_doa=False,
+            ignore_syntax_errors=True,
+            import_dynload_stdmods=False,  # or rope imports them
+        )
+        self.ignored.set_patterns([])
+        self._init_other_parts()
+
+    def is_ignored(self, resource) -> bool:
+        """Return whether a file or folder is not one of the project's own."""
+        path = resource.path
+        return path not in self._snapshot.sources and path not in self._snapshot.folders
+
+    def get_files(self):
+        """Return the readable Python files."""
+        return {self.get_file(p) for p, s in self._snapshot.sources.items() if s.text is not None}
+
+    def get_python_files(self):
+        """Return the readable Python files, sorted."""
+        return sorted(self.get_files(), key=lambda file: file.path)
+
+    def get_source_folders(self):
+        """Return the folders that imports start from: above every package, beside every module.
+
+        rope itself stops at the first folder that holds a package, so that `tests/__init__.py` hides `src`.
+        """
+        if self._source_folders is None:
+            found = {""}
+            for path in self._snapshot.sources:
+                folder = path.rpartition("/")[0]
+                while folder and f"{folder}/__init__.py" in self._snapshot.sources:
+                    folder = folder.rpartition("/")[0]
+                found.add(folder)
+            ordered = sorted(found, key=lambda folder: (folder.count("/"), folder))
+            self._source_folders = [self.get_folder(folder) for folder in ordered]
+        return self._source_folders
+
+    def look_again(self) -> None:
+        """Let rope compare what it has read with the disk."""
+        self.validate(self.root)
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Drop what was concluded from files whose text changed."""
+        for path in paths:
+            for observer in list(self.observers):
+                observer.resource_changed(self.get_file(path))
+
+
+class _Reading:
+    """The file commands that rope gets: reading from the snapshot and nothing else."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def read(self, path: str) -> bytes:
+        data = self._snapshot.rope_bytes(os.path.relpath(path, self._snapshot.root))
+        if data is None:
+            raise FileNotFoundError(path)
+        return data
