@@ -38,6 +38,7 @@ class Config:
     first_token_timeout_s: float | None = None  # None: as the adapter thinks fit
     token_timeout_s: float | None = None
     max_read_lines: int = 500
+    with_tools: tuple[str, ...] = ()
     data_dir: Path = Path()
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     origins: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -56,6 +57,8 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str] | None = No
     for name, value in flags.items():
         if value is not None:
             values[name], origins[name] = value, f"--{name.replace('_', '-')}"
+    names = str(values.get("with_tools", "")).split(",")
+    values["with_tools"] = tuple(name.strip() for name in names if name.strip())
     values["permission_mode"] = _mode(str(values.get("permission_mode", "workspace-write")))
     return Config(**values, origins=origins)  # pyright: ignore[reportArgumentType]
 
@@ -76,6 +79,7 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "first_token_timeout_s": ("HOB_FIRST_TOKEN_TIMEOUT",),
     "token_timeout_s": ("HOB_TOKEN_TIMEOUT",),
     "max_read_lines": ("HOB_MAX_READ_LINES",),
+    "with_tools": ("HOB_WITH_TOOLS",),
 }
 _NUMBERS = {
     "max_steps": int,

@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from secrets import randbits
 from typing import cast
 
-from hob.config import Config
+from hob.config import Config, ConfigError
 from hob.core.agent import Agent, Limits
 from hob.core.ids import compose
 from hob.core.permission import Mode
@@ -25,6 +25,8 @@ from hob.stores.blobs import FileBlobs
 from hob.stores.memory import MemoryBlobs, MemoryStore
 from hob.stores.sqlite import SqliteStore
 from hob.tools.first_set import TOOLS
+from hob.tools.optional import OPTIONAL
+from hob.tools.refactor.plans import Refactorings
 from hob.tools.settings import Settings
 from hob.tools.tool import bind
 
@@ -65,9 +67,17 @@ class House:
     limits: Limits
 
 
-def agent() -> Agent:
-    """Return the agent of new sessions: the system message and the tools by name."""
-    specs = tuple(sorted((tool.spec for tool in TOOLS), key=lambda spec: spec.name))
+def agent(with_tools: Sequence[str] = ()) -> Agent:
+    """Return the agent of new sessions: the system message and the tools by name.
+
+    `with_tools` are optional tools. Raises `ConfigError` for one that is not known.
+    """
+    unknown = [name for name in with_tools if name not in OPTIONAL]
+    if unknown:
+        known = ", ".join(sorted(OPTIONAL))
+        raise ConfigError(f"There is no optional tool {unknown[0]!r}: give one of {known}.")
+    tools = {*TOOLS, *(OPTIONAL[name] for name in with_tools)}
+    specs = tuple(sorted((tool.spec for tool in tools), key=lambda spec: spec.name))
     return Agent(instructions=system_message(), tools=specs)
 
 
@@ -97,14 +107,24 @@ async def open_house(
             protected,
             owner=session.session_id,
         )
-        supplies = {Sandbox: sandbox, Settings: settings, Clock: clock}
-        toolbox = Toolbox([bind(tool, supplies) for tool in TOOLS], blobs)
+        refactorings = Refactorings()
+        supplies = {
+            Sandbox: sandbox, Settings: settings, Clock: clock, Refactorings: refactorings,
+        }  # fmt: skip
+        # All tools, also optional ones: a resumed session finds those that it was begun with.
+        tools = (*TOOLS, *OPTIONAL.values())
+        toolbox = Toolbox([bind(tool, supplies) for tool in tools], blobs)
         guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
-        return Performer(make_model(), toolbox, guard, clock, sandbox.close)
+
+        async def close() -> None:
+            refactorings.close()
+            await sandbox.close()
+
+        return Performer(make_model(), toolbox, guard, clock, close)
 
     async with _open_store(config, keep=keep) as store:
         sessions = Sessions(store, clock, RandomIds(clock), equip)
-        yield House(sessions, agent(), _limits(config, default_steps))
+        yield House(sessions, agent(config.with_tools), _limits(config, default_steps))
 
 
 @asynccontextmanager

@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     _add_sessions(commands)
     tools = commands.add_parser("tools", help="show the tools that the model is given")
     tools.add_argument("action", nargs="?", choices=["list"], default="list")
+    _tool_options(tools, argparse.SUPPRESS)
     tools.add_argument("--json", action="store_true", help="the schemas as JSON")
     demo = commands.add_parser(
         "demo", help="watch Hob repair a small repository made for it in a temporary folder"
@@ -116,8 +117,18 @@ def _run_options(to: argparse.ArgumentParser, *, top_level: bool = True) -> None
     to.add_argument(
         "--yolo", action="store_true", default=off, help="same as --permission-mode full"
     )
+    _tool_options(to, unset)
     _limit_options(to, unset)
     _session_options(to, unset, off)
+
+
+def _tool_options(to: argparse.ArgumentParser, unset: str | None) -> None:
+    to.add_argument(
+        "--with-tools",
+        default=unset,
+        metavar="NAMES",
+        help="optional tools too, by comma: refactor",
+    )
 
 
 def _limit_options(to: argparse.ArgumentParser, unset: str | None) -> None:
