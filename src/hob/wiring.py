@@ -27,6 +27,7 @@ from hob.stores.sqlite import SqliteStore
 from hob.tools.first_set import TOOLS
 from hob.tools.optional import OPTIONAL
 from hob.tools.refactor.plans import Refactorings
+from hob.tools.seen import Seen
 from hob.tools.settings import Settings
 from hob.tools.tool import bind
 
@@ -109,8 +110,12 @@ async def open_house(
         )
         refactorings = Refactorings()
         supplies = {
-            Sandbox: sandbox, Settings: settings, Clock: clock, Refactorings: refactorings,
-        }  # fmt: skip
+            Sandbox: sandbox,
+            Settings: settings,
+            Clock: clock,
+            Seen: Seen(session.seen),
+            Refactorings: refactorings,
+        }
         # All tools, also optional ones: a resumed session finds those that it was begun with.
         tools = (*TOOLS, *OPTIONAL.values())
         toolbox = Toolbox([bind(tool, supplies) for tool in tools], blobs)

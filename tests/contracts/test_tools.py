@@ -23,10 +23,11 @@ from hob.core.schema import fit, problems
 from hob.sandboxes.environment import child_environment
 from hob.sandboxes.local import LocalSandbox
 from hob.tools.bounds import cut_line, cut_lines, cut_text, printable
-from hob.tools.changes import broken, diff
+from hob.tools.changes import diff
 from hob.tools.exact import Edited, replace_once
 from hob.tools.first_set import TOOLS
 from hob.tools.lines import quick
+from hob.tools.seen import Seen
 from hob.tools.settings import Settings
 from hob.tools.tool import FunctionTool, bind, done, tool
 from hob.tools.walk import Glob
@@ -70,6 +71,7 @@ class Desk:
             Sandbox: self.sandbox,
             Settings: Settings(**settings),
             Clock: clock or FastClock(),
+            Seen: Seen(),
         }
         self.tools: dict[str, Tool] = {one.spec.name: bind(one, supplies) for one in TOOLS}
 
@@ -588,21 +590,6 @@ def test_a_diff_is_bounded_and_numbered():
     assert diff(before, after, "f").split("\n")[2] == "@@ -3998,7 +3998,7 @@"
     assert len(diff(before, before[::-1], "f")) < 12_200
     assert "No newline at end of file" in diff("a", "b", "f")
-
-
-@pytest.mark.parametrize(
-    ("path", "text", "found"),
-    [
-        ("a.py", "x = '\\d'\n", ""),
-        ("a.py", "def f(:\n", "line 1: "),
-        ("a.py", "x\0", "null bytes"),
-        ("a.pyi", "x =\n", "line 1: "),
-        ("a.txt", "def f(:\n", ""),
-    ],
-)
-def test_what_does_not_parse_is_told(path: str, text: str, found: str):
-    assert found in broken(path, text)
-    assert bool(found) == bool(broken(path, text))
 
 
 def test_write_validation_can_be_off(tmp_path: Path):

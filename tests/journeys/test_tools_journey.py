@@ -11,6 +11,7 @@ from hob.core.ports import Clock, Sandbox
 from hob.sandboxes.environment import child_environment
 from hob.sandboxes.local import LocalSandbox
 from hob.tools.first_set import TOOLS
+from hob.tools.seen import Seen
 from hob.tools.settings import Settings
 from hob.tools.tool import bind
 
@@ -37,7 +38,7 @@ async def journey(root: Path) -> None:
     work.mkdir()
     env = child_environment({"PATH": os.environ["PATH"], "HOME": str(home)}, "journey")
     sandbox = LocalSandbox(str(work), env)
-    supplies = {Sandbox: sandbox, Settings: Settings(), Clock: WallClock()}
+    supplies = {Sandbox: sandbox, Settings: Settings(), Clock: WallClock(), Seen: Seen()}
     tools = {one.spec.name: bind(one, supplies) for one in TOOLS}
     used: set[str] = set()
     heard: list[tuple[str, str]] = []

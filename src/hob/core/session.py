@@ -95,6 +95,9 @@ class Session(Struct, frozen=True):
     outcome: e.Outcome | None = None
     reason: str = ""
     totals: Totals = Totals()  # of the whole session
+    seen: dict[
+        str, str
+    ] = {}  # digests of the files that the model knows, by path (`metadata["seen"]`)
 
 
 def reduce(s: Session, recorded: e.Recorded) -> Session:
@@ -156,6 +159,7 @@ def reduce(s: Session, recorded: e.Recorded) -> Session:
                 s, call_id, status="running", replay=replay_class, starts=starts, started_at=s.at
             )
         case e.ToolFinished(call_id, result):
+            s = replace(s, seen=_seen(s.seen, result.details))
             return _settle(_with_call(s, call_id, status="done", result=result))
         case _:
             assert_never(recorded.event)
@@ -272,6 +276,15 @@ def _fail_step(s: Session, failed: e.StepFailed) -> Session:
             said = AssistantMessage(failed.partial, stop="cancelled")
             return replace(s, messages=(*s.messages, said))
     return s
+
+
+def _seen(known: dict[str, str], details: Details) -> dict[str, str]:
+    """Return what is known of files after a result; an empty digest means that nothing is any more."""
+    news = details.metadata.get("seen")
+    if not isinstance(news, dict):
+        return known
+    known = {**known, **news}
+    return {path: digest for path, digest in known.items() if digest}
 
 
 def _is_failed_command(details: Details) -> bool:

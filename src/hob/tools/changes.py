@@ -1,19 +1,16 @@
-"""What a write did: a bounded diff for people, a syntax check for the model."""
+"""What a change did, as a bounded unified diff."""
 
-import ast
-import warnings
 from difflib import unified_diff
 
 from hob.tools.bounds import cut_text, printable
 
 _MAX_DIFF = 12_000
 _MAX_COMPARED = 1500  # lines on one side that difflib may compare; it is quadratic
-_MAX_CHECKED = 500_000
 _CONTEXT = 3
 
 
-def diff(before: str, after: str, path: str) -> str:
-    """Return a unified diff of at most 12,000 characters (head and tail, with a count)."""
+def diff(before: str, after: str, path: str, max_chars: int = _MAX_DIFF) -> str:
+    """Return a unified diff of at most `max_chars` characters (head and tail, with a count)."""
     old, new = _lines(before), _lines(after)
     same = _common(old, new)
     left, right = old[same:], new[same:]
@@ -29,24 +26,8 @@ def diff(before: str, after: str, path: str) -> str:
     else:
         body = [_shifted(line, start) for line in unified_diff(old, new, n=_CONTEXT)][2:]
     whole = "".join([f"--- a/{name}\n", f"+++ b/{name}\n", *map(_ended, body)])
-    shown = cut_text(whole, _MAX_DIFF)
+    shown = cut_text(whole, max_chars)
     return shown.encode("utf-8", "replace").decode()
-
-
-def broken(path: str, text: str) -> str:
-    """Return where a Python file does not parse, "" if it does (or is no Python, or too long)."""
-    if not path.endswith((".py", ".pyi")) or len(text) > _MAX_CHECKED:
-        return ""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            compile(text, "file", "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
-    except SyntaxError as error:
-        shown = (error.text or "").strip()[:120]
-        return f"line {error.lineno}: {error.msg}" + (f": {shown}" if shown else "")
-    except (ValueError, RecursionError, MemoryError) as error:
-        return str(error) or type(error).__name__
-    return ""
 
 
 def _lines(text: str) -> list[str]:

@@ -5,6 +5,7 @@ from msgspec import Struct
 from hob.core.messages import ToolResult
 from hob.core.ports import Sandbox
 from hob.tools.bounds import cut_line, printable
+from hob.tools.seen import Seen
 from hob.tools.settings import Settings
 from hob.tools.text import MAX_FILE_BYTES, Text, decode
 from hob.tools.tool import done, failed, tool
@@ -28,20 +29,24 @@ async def read_file(
     path: str,
     sandbox: Sandbox,
     settings: Settings,
+    seen: Seen,
     start_line: int = 1,
     end_line: int | None = None,
 ) -> ToolResult:
     """Read a text file or a range of its lines; each line comes as number, tab, text."""
     data = sandbox.read(path, MAX_FILE_BYTES + 1)
     text = decode(data[:MAX_FILE_BYTES])
+    info = sandbox.stat(path)
+    noted = {} if info is None else seen.note(info.path, data)
     if text is None:
         return failed(
             f"{path!r} is a binary file ({_kind(data)}{_size(data)}); bash can inspect it",
             binary=True,
+            **noted,
         )
     lines = _lines(text)
     if not lines:
-        return done("[the file is empty]", path=printable(path), total_lines=0)
+        return done("[the file is empty]", path=printable(path), total_lines=0, **noted)
     first = max(1, start_line)
     last = len(lines) if end_line is None or end_line < 0 else min(end_line, len(lines))
     if first > len(lines):
@@ -57,6 +62,7 @@ async def read_file(
         lines=[page.first, page.last],
         total_lines=len(lines),
         whole=whole,
+        **noted,
     )
 
 

@@ -26,13 +26,20 @@ class Text(Struct, frozen=True):
     @property
     def lossy(self) -> bool:
         """Return whether some bytes are not of the encoding."""
-        return not _encodes(self.text)
+        return not encodes(self.text)
 
     def shown(self) -> str:
         """Return the text with U+FFFD for every byte that could not be decoded."""
         if self.lossy:
             return self.text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         return self.text
+
+    def endings_of(self, text: str) -> str:
+        """Return another text with CRLF endings if all of ours are, and it has none of its own."""
+        ours = self.text.count("\n")
+        if not ours or self.text.count("\r\n") != ours or "\r" in text:
+            return text
+        return text.replace("\n", "\r\n")
 
     def encode(self, text: str) -> bytes:
         """Return other text as bytes of the same encoding with the same byte order mark.
@@ -65,11 +72,12 @@ def decode(data: bytes) -> Text | None:
 
 def check_whole(text: str) -> None:
     """Raise `FileError` if a text that a model sent holds half a surrogate pair."""
-    if not _encodes(text):
+    if not encodes(text):
         raise FileError("the text holds half a character (a lone surrogate); send it whole")
 
 
-def _encodes(text: str) -> bool:
+def encodes(text: str) -> bool:
+    """Return whether a text has no half of a surrogate pair, so that it can be stored and sent."""
     try:
         text.encode()
     except UnicodeEncodeError:
