@@ -8,7 +8,7 @@ import ast
 import io
 import tokenize
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from hob.tools.refactor.snapshot import Refusal
 from hob.tools.refactor.targets import Name, Page
@@ -26,7 +26,7 @@ _BY_HAND = "change it with edit_file"
 
 
 def bracketed_variable(page: Page, name: Name, uses: int) -> dict[str, str]:
-    """Return new texts by path with brackets where a variable's value needs them. Raises `Refusal`."""
+    """Return the new text by path with brackets around a variable's value. Raises `Refusal`."""
     node = page.node(name)
     if not isinstance(node, ast.Assign) or len(node.targets) != 1:
         raise Refusal(f"inline does functions and variables assigned as `name = value`; {_BY_HAND}")
@@ -41,25 +41,47 @@ def bracketed_variable(page: Page, name: Name, uses: int) -> dict[str, str]:
         own = f"{prefix}.{used}" if prefix else used
         if bound[own] > 1:
             raise Refusal(f"{used!r}, which the value reads, is assigned again; {_BY_HAND}")
-    return {page.path: _bracketed(page, [], [node.value])}
+    region = _open_region(page, node.value)
+    return {page.path: _bracketed(page.text, [region] if region else [])}
+
+
+def uses(home: Page, name: Name, pages: Mapping[str, Page]) -> int:
+    """Return in how many places a variable may be read, rather too many."""
+    prefix, _, word = name.qualified.rpartition(".")
+    count = len(_reads(home.scopes.get(prefix, home.tree), [word])) - 1
+    if prefix in home.scopes and not isinstance(home.scopes[prefix], ast.ClassDef):
+        return count
+    for page in pages.values():
+        if page.path != home.path and word in page.imports():
+            count += len(_reads(page.tree, [word]))
+        dotted = [n for n in ast.walk(page.tree) if isinstance(n, ast.Attribute) and n.attr == word]
+        count += len(dotted)
+    return count
 
 
 def bracketed_function(page: Page, name: Name, callers: Mapping[str, Page]) -> dict[str, str]:
-    """Return new texts by path with brackets around results and arguments. Raises `Refusal`."""
+    """Return the new text by path with brackets around results and parameters. Raises `Refusal`."""
     node = page.node(name)
     if not isinstance(node, ast.FunctionDef):
         raise Refusal(f"inline does plain functions and variables; {_BY_HAND}")
     _check_body(node)
     word = node.name
     pages = {**callers, page.path: page}
-    results = [n.value for n in ast.walk(node) if isinstance(n, ast.Return) and n.value]
-    texts: dict[str, str] = {}
-    for path, one in pages.items():
+    arguments: list[tuple[Page, ast.expr]] = []
+    for one in pages.values():
         calls = [n for n in ast.walk(one.tree) if isinstance(n, ast.Call) and _called(n) == word]
         _check_calls(node, calls, one)
-        arguments = [argument for call in calls for argument in _arguments(call)]
-        texts[path] = _bracketed(one, arguments, results if path == page.path else [])
-    return texts
+        arguments += [(one, argument) for call in calls for argument in _arguments(call)]
+    regions = [
+        region
+        for n in ast.walk(node)
+        if isinstance(n, ast.Return) and n.value and (region := _open_region(page, n.value))
+    ]
+    arguments += [(page, d) for d in [*node.args.defaults, *node.args.kw_defaults] if d]
+    if any(_is_open(one, argument) for one, argument in arguments):
+        # rope takes brackets off an argument, so they go around what the argument replaces.
+        regions += [page.region(n) for s in _statements(node) for n in _reads(s, _parameters(node))]
+    return {page.path: _bracketed(page.text, regions)}
 
 
 def without_export_list(before: Page, after: Page) -> str:
@@ -102,10 +124,8 @@ def _check_body(node: ast.FunctionDef) -> None:
 def _check_calls(node: ast.FunctionDef, calls: list[ast.Call], page: Page) -> None:
     body = _statements(node)
     single = len(body) == 1 and isinstance(body[0], ast.Return)
-    parameters = [a.arg for a in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]]
-    loads = Counter(
-        n.id for s in body for n in ast.walk(s) if isinstance(n, ast.Name) and n.id in parameters
-    )
+    parameters = _parameters(node)
+    loads = Counter(n.id for s in body for n in _reads(s, parameters))
     once = all(loads[one] == 1 for one in parameters)
     whole = {
         id(n.value)
@@ -157,6 +177,14 @@ def _statements(node: ast.FunctionDef) -> list[ast.stmt]:
     return body
 
 
+def _parameters(node: ast.FunctionDef) -> list[str]:
+    return [a.arg for a in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]]
+
+
+def _reads(node: ast.AST, words: Collection[str]) -> list[ast.Name]:
+    return [n for n in ast.walk(node) if isinstance(n, ast.Name) and n.id in words]
+
+
 def _binds(node: ast.AST) -> bool:
     scopes = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda
     other = ast.Import | ast.ImportFrom | ast.Global | ast.Nonlocal | ast.ExceptHandler
@@ -184,16 +212,15 @@ def _loaded(node: ast.AST) -> set[str]:
     return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
 
 
-def _bracketed(page: Page, arguments: Iterable[ast.expr], values: Iterable[ast.expr]) -> str:
-    """Return the text with brackets around open expressions; `values` may have their own already."""
-    regions = [page.region(node) for node in arguments if _is_open(page, node)]
-    for node in values:
-        start, end = page.region(node)
-        has = page.text[:start].rstrip().endswith("(") and page.text[end:].lstrip().startswith(")")
-        if _is_open(page, node) and not has:
-            regions.append((start, end))
-    marks = [(start, 1, "(") for start, _ in regions] + [(end, 0, ")") for _, end in regions]
-    text = page.text
+def _open_region(page: Page, node: ast.expr) -> tuple[int, int] | None:
+    """Return the offsets of an expression that needs brackets and has none."""
+    start, end = page.region(node)
+    has = page.text[:start].rstrip().endswith("(") and page.text[end:].lstrip().startswith(")")
+    return (start, end) if _is_open(page, node) and not has else None
+
+
+def _bracketed(text: str, regions: Iterable[tuple[int, int]]) -> str:
+    marks = [mark for start, end in regions for mark in ((start, 1, "("), (end, 0, ")"))]
     for at, _, sign in sorted(marks, reverse=True):
         text = text[:at] + sign + text[at:]
     return text

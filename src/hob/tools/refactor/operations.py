@@ -21,10 +21,15 @@ from rope.refactor.rename import Rename
 
 from hob.tools.refactor.clashes import check_circle, check_shadows, clash
 from hob.tools.refactor.extraction import check_expression, check_lines
-from hob.tools.refactor.inlining import bracketed_function, bracketed_variable, without_export_list
+from hob.tools.refactor.inlining import (
+    bracketed_function,
+    bracketed_variable,
+    uses,
+    without_export_list,
+)
 from hob.tools.refactor.snapshot import Refusal, Snapshot
 from hob.tools.refactor.targets import Name, Page, Scope
-from hob.tools.refactor.traces import places, quoted
+from hob.tools.refactor.traces import quoted
 from hob.tools.refactor.view import View
 
 ROPE_ERRORS = (RopeError, RecursionError)
@@ -197,8 +202,7 @@ def _inline(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
     if isinstance(home.node(definition), Scope):
         overlay = bracketed_function(home, definition, pages)
     else:
-        uses = len(places({p: one.text for p, one in pages.items()}, word)) - 1
-        overlay = bracketed_variable(home, definition, uses)
+        overlay = bracketed_variable(home, definition, uses(home, definition, pages))
     snapshot.overlay.update(overlay)
     view.forget(overlay)
     moved = Page(home.path, overlay[home.path])

@@ -95,10 +95,10 @@ class Refactorings:
         self.worker.close()
 
 
-def apply(plan: Plan, sandbox: Sandbox) -> None:
-    """Write all files, then move; or change nothing. Raises `FileError` that says which.
+def apply(plan: Plan, sandbox: Sandbox) -> dict[str, bytes]:
+    """Write all files, then move, and return the old bytes by path; or change nothing.
 
-    Nothing is awaited here, so no cancellation can come between the files.
+    Raises `FileError`. Nothing is awaited here, so no cancellation can come between the files.
     """
     before = _unchanged(plan, sandbox)
     for _, target in plan.moves:
@@ -119,6 +119,7 @@ def apply(plan: Plan, sandbox: Sandbox) -> None:
             f"these could not be put back: {_listed(left)}" if left else "all files are as before"
         )
         raise FileError(f"{error}; the refactoring was taken back, {state}") from error
+    return before
 
 
 def _unchanged(plan: Plan, sandbox: Sandbox) -> dict[str, bytes]:

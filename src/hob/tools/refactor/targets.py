@@ -128,10 +128,9 @@ class Page:
         return self.at(node.lineno, node.col_offset), end
 
     def _check_line(self, line: int) -> None:
-        if not 0 < line < len(self._starts):
-            raise Refusal(
-                f"{self.path!r} has {len(self._starts) - 1} lines; there is no line {line}"
-            )
+        count = self.text.removesuffix("\n").count("\n") + 1
+        if not 0 < line <= count:
+            raise Refusal(f"{self.path!r} has {count} lines; there is no line {line}")
 
     def _used(self, symbol: str, line: int) -> Name:
         word = symbol.rpartition(".")[2]

@@ -2,6 +2,7 @@
 
 import keyword
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ from hob.core.ports import FileError, Sandbox
 from hob.tools.bounds import printable
 from hob.tools.refactor.plans import Plan, Refactorings
 from hob.tools.refactor.plans import apply as carry_out
+from hob.tools.seen import Seen
 from hob.tools.tool import failed, tool
 
 Kind = Literal["rename", "move", "extract_method", "extract_variable", "inline", "organize_imports"]
@@ -26,6 +28,7 @@ async def refactor(  # noqa: PLR0913  (one tool for six actions is shorter in ev
     path: str,
     sandbox: Sandbox,
     refactorings: Refactorings,
+    seen: Seen,
     symbol: Annotated[str | None, "dotted, as Class.method; none: the module itself"] = None,
     to: Annotated[str | None, "new name; for move a file, folder or attribute"] = None,
     start_line: Annotated[int | None, "of the range, or a line where symbol stands"] = None,
@@ -38,7 +41,7 @@ async def refactor(  # noqa: PLR0913  (one tool for six actions is shorter in ev
     if plan is not None:
         if not apply:
             return failed(f"send apply=true to apply the preview {plan!r}")
-        return _carried_out(refactorings.kept(plan), sandbox)
+        return _carried_out(refactorings.kept(plan), sandbox, seen)
     where = _relative(sandbox, path)
     target = to or ""
     if problem := _problem(action, symbol, target):
@@ -53,7 +56,7 @@ async def refactor(  # noqa: PLR0913  (one tool for six actions is shorter in ev
     if not computed.files and not computed.moves:
         return failed("\n".join([f"{computed.title}: nothing would change", *_seen(computed)]))
     if apply:
-        return _carried_out(computed, sandbox)
+        return _carried_out(computed, sandbox, seen)
     return _previewed(computed, refactorings.keep(computed))
 
 
@@ -94,10 +97,25 @@ def _previewed(plan: Plan, plan_id: str) -> ToolResult:
     return _result(plan, lines, plan_id=plan_id, applied=False)
 
 
-def _carried_out(plan: Plan, sandbox: Sandbox) -> ToolResult:
-    carry_out(plan, sandbox)
+def _carried_out(plan: Plan, sandbox: Sandbox, seen: Seen) -> ToolResult:
+    before = carry_out(plan, sandbox)
     lines = [f"Done: {plan.title}: {_counts(plan)}.", *_files(plan), *_seen(plan)]
-    return _result(plan, lines, applied=True)
+    return _result(plan, lines, applied=True, seen=_known(plan, before, seen))
+
+
+def _known(plan: Plan, before: Mapping[str, bytes], seen: Seen) -> dict[str, str]:
+    """Tell what the model has seen that this change is its own; return what belongs into the log."""
+    noted: dict[str, str] = {}
+    for change in plan.files:
+        # Only where the model knew the old contents: the others it has not read, or not as they were.
+        knew = not seen.stale(change.path, before[change.path])
+        if knew and seen.stale(change.path, change.data):
+            noted |= seen.note(change.path, change.data).get("seen", {})
+    for source, _ in plan.moves:
+        for path in plan.digests:
+            if path == source or path.startswith(source + "/"):
+                noted |= seen.forget(path).get("seen", {})
+    return noted
 
 
 def _result(plan: Plan, lines: list[str], **metadata: object) -> ToolResult:

@@ -56,17 +56,15 @@ class View(Project):
         return sorted(self.get_files(), key=lambda file: file.path)
 
     def get_source_folders(self):
-        """Return the folders that imports start from: above every package, beside every module.
+        """Return the folders that imports may start from: every folder with modules but packages, and above.
 
         rope itself stops at the first folder that holds a package, so that `tests/__init__.py` hides `src`.
         """
         if self._source_folders is None:
-            found = {""}
-            for path in self._snapshot.sources:
-                folder = path.rpartition("/")[0]
-                while folder and f"{folder}/__init__.py" in self._snapshot.sources:
-                    folder = folder.rpartition("/")[0]
-                found.add(folder)
+            sources = self._snapshot.sources
+            own = {path.rpartition("/")[0] for path in sources}
+            above = {folder[:at] for folder in own for at, c in enumerate(folder) if c == "/"}
+            found = {"", *(f for f in own | above if f"{f}/__init__.py" not in sources)}
             ordered = sorted(found, key=lambda folder: (folder.count("/"), folder))
             self._source_folders = [self.get_folder(folder) for folder in ordered]
         return self._source_folders
