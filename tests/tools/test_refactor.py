@@ -272,6 +272,22 @@ def test_a_module_is_renamed_and_moved(desk: Desk):
     assert desk.text("pkg/user.py") == USER
 
 
+def test_a_package_is_moved_unless_its_relative_imports_lead_out(desk: Desk):
+    inner = desk.root / "pkg" / "inner"
+    inner.mkdir()
+    (inner / "__init__.py").write_text("")
+    desk.put(
+        pkg__inner__a="from pkg.inner import b\nfrom . import b as c\n",
+        pkg__inner__b="from ..core import use\n",
+    )
+    told = bad(desk("move", "pkg/inner", to="tests", apply=True))
+    assert told.startswith("'pkg/inner/b.py' line 1 imports by dots from outside 'pkg/inner'")
+    desk.put(pkg__inner__b="from pkg.core import use\n")
+    good(desk("move", "pkg/inner", to="tests", apply=True))
+    assert desk.text("tests/inner/a.py") == "from tests.inner import b\nfrom . import b as c\n"
+    assert not inner.exists()
+
+
 def test_a_package_is_found_beside_tests_that_are_a_package_too(desk: Desk):
     desk.put(
         src__app__a="def f():\n    return 1\n",

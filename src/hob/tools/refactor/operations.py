@@ -93,7 +93,7 @@ def _rename(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
             f"{prefix + wish.to!r} exists already, {wish.path!r} line {taken[0]}; choose another name"
         )
     changes = Rename(view, view.get_file(wish.path), name.offset).get_changes(
-        wish.to, in_hierarchy=True
+        wish.to, in_hierarchy=True, resources=view.mentioning(old, wish.path)
     )
     outcome = _collected(changes, word=old, plain=old)
     before = {path: snapshot.text(path) for path in outcome.texts}
@@ -103,34 +103,52 @@ def _rename(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
 
 
 def _module(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
-    resource: Any = None
-    if wish.path in snapshot.sources:
-        resource = view.get_file(wish.path)
-    elif wish.path in snapshot.folders and wish.path:
-        resource = view.get_folder(wish.path)
-    if resource is None:
+    is_file = wish.path in snapshot.sources
+    if not is_file and (not wish.path or wish.path not in snapshot.folders):
         raise Refusal(
             f"{wish.path!r} is neither a Python file nor a folder of the project; give symbol too if"
             " you mean something in a file"
         )
-    dotted = wish.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    resource = view.get_file(wish.path) if is_file else view.get_folder(wish.path)
+    dotted = wish.path.removesuffix(".py").replace("/", ".")
     for folder in view.get_source_folders():
         if folder.path and wish.path.startswith(folder.path + "/"):
             dotted = wish.path[len(folder.path) + 1 :].removesuffix(".py").replace("/", ".")
+    plain = dotted.rpartition(".")[2]
+    concerned = view.mentioning(plain, wish.path)
     if wish.action == "rename":
-        changes = Rename(view, resource).get_changes(wish.to)
+        changes = Rename(view, resource).get_changes(wish.to, resources=concerned)
     else:
         target = wish.to.rstrip("/")
         if target not in snapshot.folders:
-            raise Refusal(
-                f"there is no folder {wish.to!r} to move the module to; give an existing one"
-            )
-        changes = MoveModule(view, resource).get_changes(view.get_folder(target))
-    outcome = _collected(changes, word=dotted, plain=dotted.rpartition(".")[2])
-    for _, target in outcome.moves:
-        if os.path.lexists(f"{snapshot.root}/{target}"):
-            raise Refusal(f"{target!r} exists already; choose another name")
+            raise Refusal(f"there is no folder {wish.to!r} to move it to; give an existing one")
+        if not is_file:
+            _check_package(snapshot, wish.path)
+        changes = MoveModule(view, resource).get_changes(view.get_folder(target), concerned)
+    outcome = _collected(changes, word=dotted, plain=plain)
+    taken = [new for _, new in outcome.moves if os.path.lexists(f"{snapshot.root}/{new}")]
+    if taken:
+        raise Refusal(f"{taken[0]!r} exists already; choose another name")
     return outcome
+
+
+def _check_package(snapshot: Snapshot, folder: str) -> None:
+    """Refuse a package with relative imports of what does not move along: rope leaves them as they are."""
+    for path, source in snapshot.sources.items():
+        if (
+            not path.startswith(folder + "/")
+            or source.text is None
+            or not _parses(path, source.text)
+        ):
+            continue
+        depth = path.count("/") - folder.count("/")
+        nodes = [n for n in ast.walk(Page(path, source.text).tree) if isinstance(n, ast.ImportFrom)]
+        lines = [node.lineno for node in nodes if node.level > depth]
+        if lines:
+            raise Refusal(
+                f"{path!r} line {lines[0]} imports by dots from outside {folder!r}, which would lead"
+                " elsewhere; make that import absolute first"
+            )
 
 
 def _move(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
@@ -153,7 +171,8 @@ def _move(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
             f"{wish.to!r} has a {plain!r} already, line {bound[plain]}; rename one of them first"
         )
     module = wish.path.removesuffix(".py").rpartition("/")[2]
-    changes = mover.get_changes(view.get_file(wish.to))
+    concerned = view.mentioning(plain, wish.path, wish.to, mover.source.path)
+    changes = mover.get_changes(view.get_file(wish.to), concerned)
     outcome = _needed(snapshot, _collected(changes, word=f"{module}.{plain}", plain=plain))
     check_circle(
         *(Page(path, outcome.texts.get(path, snapshot.text(path))) for path in (wish.path, wish.to))
@@ -208,7 +227,7 @@ def _inline(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
     moved = Page(home.path, overlay[home.path])
     at = next(n for n in moved.names if n.qualified == definition.qualified)
     inliner: Any = create_inline(view, view.get_file(home.path), at.offset)
-    changes = inliner.get_changes()
+    changes = inliner.get_changes(resources=view.mentioning(word, home.path))
     note = "check that the names it reads mean the same where it stands now"
     outcome = _needed(snapshot, _collected(changes, word=word, plain=word))
     return outcome._replace(notes=(note,))

@@ -161,6 +161,11 @@ def _seen(plan: Plan) -> list[str]:
     comments, strings = trace.get("comments_count", 0), trace.get("strings_count", 0)
     if comments or strings:
         lines.append(f"It also stands in {comments} comments and {strings} strings.")
+    if trace.get("unlooked_count"):
+        lines.append(
+            f"{trace['unlooked_count']} more Python files hold the name and were not looked at; grep"
+            " finds them."
+        )
     if trace.get("unread_count"):
         lines.append(f"{trace['unread_count']} other files were too large or too many to look at.")
     return lines

@@ -13,6 +13,7 @@ from hob.tools.refactor.targets import parsed
 
 _SHOWN = 20
 _MAX_LINE = 120
+_MAX_SOURCES = 500  # a name that stands in more files is no name to look for
 _MAX_OTHER_BYTES = 1_000_000
 _MAX_OTHERS = 5_000
 _MAX_READ = 50_000_000
@@ -31,11 +32,12 @@ def remaining(snapshot: Snapshot, after: Mapping[str, str], word: str, plain: st
 
     Keys: `code`, `names` (strings that are just the word, as in `__all__` and `getattr`) and `skipped`
     (files that hold `plain` and could not be read) are lists of at most 20 lines for people;
-    `*_count` are whole counts, also of `comments` and `strings`.
+    `*_count` are whole counts, also of `comments` and `strings`, and of files that were too many (`unlooked`).
     """
     found: dict[str, list[str]] = {kind: [] for kind in ("code", "names", "comments", "strings")}
     skipped: list[str] = []
     whole, part = _word(word), _word(plain)
+    looked = 0
     for path, source in snapshot.sources.items():
         text = after.get(path, source.text)
         if text is None:
@@ -43,6 +45,9 @@ def remaining(snapshot: Snapshot, after: Mapping[str, str], word: str, plain: st
                 skipped.append(f"{path}: {source.trouble}")
             continue
         if not part.search(text):
+            continue
+        looked += 1
+        if looked > _MAX_SOURCES:
             continue
         try:
             parsed(path, text)
@@ -52,7 +57,8 @@ def remaining(snapshot: Snapshot, after: Mapping[str, str], word: str, plain: st
         for kind, line, shown in _occurrences(text, whole, word):
             found[kind].append(f"{path}:{line}: {shown}")
     skipped += [f"{path}: over the size limit" for path in snapshot.too_large]
-    trace: Trace = {f"{kind}_count": len(lines) for kind, lines in found.items()}
+    trace: Trace = {"unlooked_count": max(0, looked - _MAX_SOURCES)}
+    trace |= {f"{kind}_count": len(lines) for kind, lines in found.items()}
     trace |= {kind: found[kind][:_SHOWN] for kind in ("code", "names")}
     trace |= {"skipped": skipped[:_SHOWN], "skipped_count": len(skipped)}
     return trace | _elsewhere(snapshot, whole)

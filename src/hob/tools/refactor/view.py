@@ -55,6 +55,19 @@ class View(Project):
         """Return the readable Python files, sorted."""
         return sorted(self.get_files(), key=lambda file: file.path)
 
+    def mentioning(self, word: str, *always: str) -> list[Any]:
+        """Return the readable files that hold a word, and these: rope would parse all others for nothing.
+
+        What is in `always` is a file's path or a folder's.
+        """
+        below = tuple(path + "/" for path in always)
+        return [
+            self.get_file(path)
+            for path, source in sorted(self._snapshot.sources.items())
+            if source.text is not None
+            and (word in source.text or path in always or path.startswith(below))
+        ]
+
     def get_source_folders(self):
         """Return the folders that imports may start from: every folder with modules but packages, and above.
 
