@@ -18,6 +18,8 @@ def check_shadows(
     Texts by path; `home` is where the old name is defined, and was looked at already.
     """
     for path, text in before.items():
+        if new not in text:
+            continue
         page = Page(path, text)
         owned = {n.qualified: n.line for n in page.names if n.qualified.rpartition(".")[2] == new}
         if new in owned and path != home:
