@@ -352,6 +352,7 @@ def test_extracting(desk: Desk):
         ("x = [i + 1 for i in y]\n", "extract_variable", {"expression": "i + 1"}, "is in a lambda or comprehension"),
         ("a.b = 1\n", "extract_variable", {"expression": "a.b"}, "is assigned there, not read"),
         ("x = 1\ny = 2\n", "extract_method", {"end_line": 2}, "bind x, y, which code outside"),
+        ("def f():\n    x = 1\n    return lambda: x\n", "extract_method", {"start_line": 2}, "bind x, which code"),
         ("x = a + a\n", "extract_variable", {"expression": "a"}, "stands 2 times in lines 1-1"),
         ("x = 1\n", "extract_variable", {}, "needs expression"),
     ],
@@ -360,7 +361,8 @@ def test_what_may_not_be_extracted(
     desk: Desk, text: str, action: str, arguments: dict[str, Any], told: str
 ):
     desk.put(pkg__e=text)
-    assert told in bad(desk(action, "pkg/e.py", start_line=1, to="new", apply=True, **arguments))
+    given = {"start_line": 1, **arguments}
+    assert told in bad(desk(action, "pkg/e.py", to="new", apply=True, **given))
     assert desk.text("pkg/e.py") == text
 
 
@@ -687,6 +689,38 @@ def test_ignore_rules(lines: str, path: str, folder: bool, answer: bool):
     assert ignored(path, rules(lines, ""), folder=folder) is answer
     assert ignored(f"deep/{path}", rules(lines, "deep/"), folder=folder) is answer
     assert ignored(path, rules(lines, "deep/"), folder=folder) is False
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        "open(root + '/x', 'w')",
+        "os.open(root + '/x', os.O_CREAT)",
+        "os.remove(root + '/a.py')",
+        "os.rename(root + '/a.py', root + '/b.py')",
+        "os.mkdir(root + '/d')",
+        "subprocess.run(['true'])",
+        "os.system('true')",
+        "os.fork()",
+        "socket.socket()",
+        "exec(compile('1', root + '/a.py', 'exec'))",
+    ],
+)
+def test_the_worker_may_not(tmp_path: Path, act: str):
+    (tmp_path / "a.py").write_text("x = 1\n")
+    code = (
+        "import os, socket, subprocess, sys\n"
+        "from hob.tools.refactor.service import _guard\n"
+        "root = sys.argv[1]\n"
+        "sys.addaudithook(_guard(root))\n"
+        "open(root + '/a.py').read()\n"
+        f"try:\n    {act}\nexcept PermissionError as error:\n    print(error)\n"
+    )
+    env = {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    command = [sys.executable, "-B", "-c", code, str(tmp_path)]
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert ran.stdout.startswith("refactoring does not do "), ran.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.py"]
 
 
 # --- the figure ----------------------------------------------------------------------------------

@@ -46,16 +46,25 @@ def check_lines(page: Page, first: int, last: int) -> None:
         if isinstance(node, ast.Global | ast.Nonlocal)
         for name in node.names
     }
-    visible = sorted(
-        name
-        for name in {name for statement in inside for name in _bound(statement)}
-        if not isinstance(owner, _FUNCTIONS) or name in declared
-    )
+    bound = {name for statement in inside for name in _bound(statement)}
+    shared = declared | _closed_over(owner, first, last)
+    visible = sorted(bound & shared if isinstance(owner, _FUNCTIONS) else bound)
     if visible:
         raise Refusal(
-            f"lines {first}-{last} of {page.path!r} bind {', '.join(visible[:5])}, which code outside a"
-            f" function can see; {_BY_HAND}"
+            f"lines {first}-{last} of {page.path!r} bind {', '.join(visible[:5])}, which code outside"
+            f" their own function can see; {_BY_HAND}"
         )
+
+
+def _closed_over(owner: ast.AST, first: int, last: int) -> set[str]:
+    """Return the names that functions within a function read, but for those in the lines."""
+    inner = [
+        node
+        for node in ast.walk(owner)
+        if isinstance(node, _FUNCTIONS | ast.Lambda | ast.ClassDef) and node is not owner
+    ]
+    outside = [node for node in inner if not first <= node.lineno <= last]
+    return {n.id for node in outside for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 def _path(page: Page, node: ast.AST, start: int, end: int) -> list[ast.AST]:

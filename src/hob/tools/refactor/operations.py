@@ -284,6 +284,9 @@ def _organize(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
         text = tools.organize_imports(pymodule, import_filter=may_change) or before.text
         gone = old.keys() - Page(wish.path, text).imports().keys()
     notes: list[str] = []
+    rows = before.text.split("\n")[min(old.values(), default=0) : max(old.values(), default=0)]
+    if text != before.text and any(row.startswith("#") for row in rows):
+        notes.append("comments between imports stay behind when imports move; look at them")
     if gone:
         notes.append(
             f"removed as not used: {', '.join(sorted(gone))}; put one back if importing it does something"

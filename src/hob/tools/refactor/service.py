@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from difflib import unified_diff
 from typing import Any
 
@@ -104,7 +105,8 @@ def main(root: str) -> None:
     """Serve until standard input ends or the parent is gone."""
     out = sys.stdout
     sys.stdout = sys.stderr  # whatever a library prints must not get between the answers
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    with suppress(OSError, ValueError):  # the limit is lower already, or unknown here
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
     sys.addaudithook(_guard(root))
     service = Service(root)
