@@ -7,7 +7,7 @@ from msgspec import Struct
 from hob.core.messages import ToolResult
 from hob.core.ports import FileError, Sandbox
 from hob.editing import EditRefused, edit
-from hob.editing.threeway import merge
+from hob.editing.diff3 import merge
 from hob.tools.bounds import printable
 from hob.tools.changes import diff
 from hob.tools.seen import Seen
