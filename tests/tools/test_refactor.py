@@ -191,6 +191,21 @@ def test_what_it_could_not_see_is_named(desk: Desk):
     assert "It also stands in 1 comments and 1 strings." in rest
 
 
+def test_a_file_that_rope_cannot_take_apart_is_named_and_stops_nothing(desk: Desk):
+    odd = (  # empty brackets here and there make rope's tokens and nodes disagree
+        "from pkg.core import compute\n\nEMPTY = (\n)\n\n\nclass A:\n    async def f(self, a: b) -> None:\n"
+        "        await sleep(0)\n\n    def __init__(\n        self,\n        *,\n        a: S[str] = (),\n"
+        "        b: S[str] = (),\n    ) -> None:\n"
+        "        self.a, self.b, self.c = compute(a), T(), list[tuple[str, Any]]()\n"
+    )
+    desk.put(pkg__odd=odd)
+    told = good(desk("rename", "pkg/core.py", symbol="compute", to="calc", apply=True))
+    assert "Note: NOT changed, rope cannot take these apart: pkg/odd.py; look at them." in told
+    assert "  pkg/odd.py:17: self.a, self.b, self.c = compute(a), T(), list" in told
+    assert desk.text("pkg/odd.py") == odd
+    assert "from pkg.core import calc" in desk.text("pkg/user.py")
+
+
 def test_a_method_is_renamed_with_its_overrides_and_missed_calls_are_named(desk: Desk):
     told = good(desk("rename", "pkg/core.py", symbol="Widget.total", to="sum_up", apply=True))
     text = desk.text("pkg/core.py")

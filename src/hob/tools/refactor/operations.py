@@ -17,6 +17,7 @@ from rope.refactor.extract import ExtractMethod, ExtractVariable
 from rope.refactor.importutils import ImportTools
 from rope.refactor.inline import create_inline
 from rope.refactor.move import MoveMethod, MoveModule, create_move
+from rope.refactor.patchedast import MismatchedTokenError
 from rope.refactor.rename import Rename
 
 from hob.tools.refactor.clashes import check_circle, check_shadows, clash
@@ -62,6 +63,20 @@ class Outcome(NamedTuple):
 
 def perform(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
     """Return what one action would change. Raises `Refusal`, and rope's own errors."""
+    view.take_in()
+    try:
+        return _perform(view, snapshot, wish)
+    except MismatchedTokenError:
+        word = wish.symbol.rpartition(".")[2] or wish.path.removesuffix(".py").rpartition("/")[2]
+        left = view.leave_out(word, wish.path)
+        if not left:
+            raise
+    outcome = _perform(view, snapshot, wish)
+    note = f"NOT changed, rope cannot take these apart: {', '.join(left)}; look at them"
+    return outcome._replace(notes=(note, *outcome.notes))
+
+
+def _perform(view: View, snapshot: Snapshot, wish: Wish) -> Outcome:
     if not wish.symbol and wish.action in ("rename", "move"):
         return _module(view, snapshot, wish)
     if wish.path not in snapshot.sources:

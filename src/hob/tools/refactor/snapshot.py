@@ -87,7 +87,7 @@ class Snapshot:
                     f"the workspace holds over {MAX_SOURCES} Python files or {MAX_TOTAL_BYTES} bytes"
                     " of them; list what is not the project's own in .agentignore, or work in a part"
                 )
-        self.sources = sources
+        self.sources = dict(sorted(sources.items()))
         changed = {p for p, s in sources.items() if p in before and before[p].digest != s.digest}
         return changed, before.keys() != sources.keys()
 

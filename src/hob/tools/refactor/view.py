@@ -11,6 +11,7 @@ from typing import Any
 
 from rope.base.prefs import ImportPrefs, Prefs
 from rope.base.project import Project
+from rope.refactor.patchedast import MismatchedTokenError, get_patched_ast
 
 from hob.tools.refactor.snapshot import Snapshot
 
@@ -25,6 +26,7 @@ class View(Project):
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._source_folders: list[Any] | None = None
+        self._left_out: set[str] = set()
         nothing: Any = None  # no `.ropeproject`; rope says str only
         super().__init__(snapshot.root, fscommands=_Reading(snapshot), ropefolder=nothing)
 
@@ -49,11 +51,35 @@ class View(Project):
 
     def get_files(self):
         """Return the readable Python files."""
-        return {self.get_file(p) for p, s in self._snapshot.sources.items() if s.text is not None}
+        sources = self._snapshot.sources.items()
+        return {
+            self.get_file(p) for p, s in sources if s.text is not None and p not in self._left_out
+        }
 
     def get_python_files(self):
         """Return the readable Python files, sorted."""
         return sorted(self.get_files(), key=lambda file: file.path)
+
+    def leave_out(self, word: str, wanted: str) -> list[str]:
+        """Leave out files that hold a word and that rope cannot take apart; return their paths.
+
+        One such file, valid as it may be, ends every refactoring that comes to it. Raises rope's error
+        if the wanted file is one.
+        """
+        for file in self.mentioning(word):
+            try:
+                get_patched_ast(self._snapshot.text(file.path), True)
+            except MismatchedTokenError:
+                if file.path == wanted:
+                    raise
+                self._left_out.add(file.path)
+            except (SyntaxError, ValueError, RecursionError):  # named by others
+                continue
+        return sorted(self._left_out)
+
+    def take_in(self) -> None:
+        """Look at all files again."""
+        self._left_out.clear()
 
     def mentioning(self, word: str, *always: str) -> list[Any]:
         """Return the readable files that hold a word, and these: rope would parse all others for nothing.
@@ -65,6 +91,7 @@ class View(Project):
             self.get_file(path)
             for path, source in sorted(self._snapshot.sources.items())
             if source.text is not None
+            and path not in self._left_out
             and (word in source.text or path in always or path.startswith(below))
         ]
 
