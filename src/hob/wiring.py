@@ -1,10 +1,12 @@
 """The one place that knows all names: settings become objects."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from secrets import randbits
 from typing import cast
 
@@ -18,12 +20,16 @@ from hob.guard.modes import ModeGuard
 from hob.instructions.prompt import system_message
 from hob.loop.perform import Performer
 from hob.loop.toolbox import Toolbox
-from hob.sandboxes.environment import child_environment, sensitive_paths
+from hob.sandboxes.docker import DockerSandbox
+from hob.sandboxes.docker_arguments import DockerSettings, client_environment
+from hob.sandboxes.environment import child_environment, far_environment, sensitive_paths
 from hob.sandboxes.local import LocalSandbox, kill_leftovers
+from hob.sandboxes.remote import RemoteSandbox
 from hob.sessions.service import Sessions
 from hob.stores.blobs import FileBlobs
 from hob.stores.memory import MemoryBlobs, MemoryStore
 from hob.stores.sqlite import SqliteStore
+from hob.tools.edits import apply_edits
 from hob.tools.first_set import TOOLS
 from hob.tools.optional import OPTIONAL
 from hob.tools.refactor.plans import Refactorings
@@ -94,20 +100,18 @@ async def open_house(
     """Yield a house whose sessions get their model from `make_model`; without `keep` nothing stays on disk."""
     clock = SystemClock()
     blobs: Blobs = FileBlobs(config.data_dir / "blobs") if keep else MemoryBlobs()
-    settings = Settings(max_read_lines=config.max_read_lines, bash_timeout_s=config.bash_timeout_s)
+    settings = Settings(
+        max_read_lines=config.max_read_lines,
+        bash_timeout_s=config.bash_timeout_s,
+        ripgrep=_ripgrep(),
+    )
 
     home = config.environment.get("HOME", "")
     protected = sensitive_paths(home, str(config.data_dir))
 
     def equip(session: Session) -> Performer:
-        if any(c.status == "running" for c in session.calls):
-            kill_leftovers(session.session_id)  # what a killed Hob left working beside us
-        sandbox = LocalSandbox(
-            session.workspace,
-            child_environment(config.environment, session.session_id),
-            protected,
-            owner=session.session_id,
-        )
+        records = str(config.data_dir / "writes") if keep else ""
+        sandbox = open_sandbox(config, session, protected, records)
         refactorings = Refactorings()
         supplies = {
             Sandbox: sandbox,
@@ -116,8 +120,11 @@ async def open_house(
             Seen: Seen(session.seen),
             Refactorings: refactorings,
         }
-        # All tools, also optional ones: a resumed session finds those that it was begun with.
+        # All optional tools, or a resumed session would not find those that it was begun with.
         tools = (*TOOLS, *OPTIONAL.values())
+        if config.edit_format != "tools":
+            # Only what a text protocol writes calls it; no agent has it in its list.
+            tools = (*tools, apply_edits)
         toolbox = Toolbox([bind(tool, supplies) for tool in tools], blobs)
         guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
 
@@ -130,6 +137,31 @@ async def open_house(
     async with _open_store(config, keep=keep) as store:
         sessions = Sessions(store, clock, RandomIds(clock), equip)
         yield House(sessions, agent(config.with_tools), _limits(config, default_steps))
+
+
+def open_sandbox(
+    config: Config, session: Session, protected: Sequence[str], records: str
+) -> LocalSandbox | DockerSandbox | RemoteSandbox:
+    """Return where a session's commands run; what a killed Hob left working beside us is ended."""
+    crashed = any(call.status == "running" for call in session.calls)
+    owner = session.session_id
+    if config.sandbox == "local":
+        if crashed:
+            kill_leftovers(owner)
+        env = child_environment(config.environment, owner)
+        return LocalSandbox(session.workspace, env, protected, owner=owner, records=records)
+    env = far_environment(config.environment, owner)
+    if config.sandbox == "docker":
+        settings = DockerSettings(
+            image=config.docker_image, program=config.docker_program, network=config.docker_network
+        )
+        client_env = client_environment(config.environment)
+        return DockerSandbox(
+            session.workspace, settings, env, client_env, protected=protected, owner=owner
+        )
+    return RemoteSandbox(
+        session.workspace, config.remote_url, config.remote_key, env, owner=owner, orphans=crashed
+    )
 
 
 @asynccontextmanager
@@ -161,3 +193,9 @@ def _limits(config: Config, default_steps: int) -> Limits:
         max_calls_per_step=1 if config.one_action else None,
         acknowledge_failures=config.acknowledge_failures,
     )
+
+
+def _ripgrep() -> str:
+    """Return the `rg` that was installed with us, else the one on the path."""
+    ours = Path(sys.executable).with_name("rg")
+    return str(ours) if ours.exists() else "rg"
