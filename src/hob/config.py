@@ -50,6 +50,7 @@ class Config:
     docker_network: str = "none"  # the name of one of the engine's networks, to let commands out
     remote_url: str = ""
     remote_key: str = ""
+    with_tools: tuple[str, ...] = ()
     data_dir: Path = Path()
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     origins: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -68,6 +69,8 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str] | None = No
     for name, value in flags.items():
         if value is not None:
             values[name], origins[name] = value, f"--{name.replace('_', '-')}"
+    names = str(values.get("with_tools", "")).split(",")
+    values["with_tools"] = tuple(name.strip() for name in names if name.strip())
     values["permission_mode"] = _mode(str(values.get("permission_mode", "workspace-write")))
     values["edit_format"] = _edit_format(str(values.get("edit_format", "tools")))
     _check_sandbox(values)
@@ -99,6 +102,7 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "docker_network": ("HOB_DOCKER_NETWORK",),
     "remote_url": ("HOB_REMOTE_URL",),
     "remote_key": ("HOB_REMOTE_KEY",),
+    "with_tools": ("HOB_WITH_TOOLS",),
 }
 _NUMBERS = {
     "max_steps": int,

@@ -55,9 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _carry_out(options: Namespace) -> int:
     if options.command == "tools":
         from hob.cli.tools import tools_command
+        from hob.config import load
         from hob.wiring import agent
 
-        return tools_command(agent().tools, as_json=options.json)
+        with_tools = load(_settings(options)).with_tools
+        return tools_command(agent(with_tools).tools, as_json=options.json)
 
     import asyncio
 
@@ -198,6 +200,7 @@ def _settings(options: Namespace) -> dict[str, object]:
         "edit_format",
         "editor_model",
         "sandbox",
+        "with_tools",
     )
     flags: dict[str, object] = {name: getattr(options, name, None) for name in names}
     if getattr(options, "yolo", False):

@@ -10,7 +10,7 @@ from pathlib import Path
 from secrets import randbits
 from typing import cast
 
-from hob.config import Config
+from hob.config import Config, ConfigError
 from hob.core.agent import Agent, Limits
 from hob.core.ids import compose
 from hob.core.permission import Mode
@@ -31,7 +31,9 @@ from hob.stores.memory import MemoryBlobs, MemoryStore
 from hob.stores.sqlite import SqliteStore
 from hob.tools.edits import apply_edits
 from hob.tools.first_set import TOOLS, belongings
+from hob.tools.optional import OPTIONAL
 from hob.tools.outputs import Outputs
+from hob.tools.refactor.plans import Refactorings
 from hob.tools.seen import Seen
 from hob.tools.settings import Settings
 from hob.tools.tool import bind
@@ -73,9 +75,17 @@ class House:
     limits: Limits
 
 
-def agent() -> Agent:
-    """Return the agent of new sessions: the system message and the tools by name."""
-    specs = tuple(sorted((tool.spec for tool in TOOLS), key=lambda spec: spec.name))
+def agent(with_tools: Sequence[str] = ()) -> Agent:
+    """Return the agent of new sessions: the system message and the tools by name.
+
+    `with_tools` are optional tools. Raises `ConfigError` for one that is not known.
+    """
+    unknown = [name for name in with_tools if name not in OPTIONAL]
+    if unknown:
+        known = ", ".join(sorted(OPTIONAL))
+        raise ConfigError(f"There is no optional tool {unknown[0]!r}: give one of {known}.")
+    tools = {*TOOLS, *(OPTIONAL[name] for name in with_tools)}
+    specs = tuple(sorted((tool.spec for tool in tools), key=lambda spec: spec.name))
     return Agent(instructions=system_message(), tools=specs)
 
 
@@ -105,14 +115,25 @@ async def open_house(
         records = str(config.data_dir / "writes") if keep else ""
         sandbox = open_sandbox(config, session, protected, records)
         shared = belongings(sandbox, settings, blobs)
-        seen = Seen(session.seen)
-        supplies = {Sandbox: sandbox, Settings: settings, Clock: clock, Seen: seen, **shared}
-        # Only what a text protocol writes calls it; no agent has it in its list.
-        tools = TOOLS if config.edit_format == "tools" else (*TOOLS, apply_edits)
+        refactorings = Refactorings()
+        supplies = {
+            Sandbox: sandbox,
+            Settings: settings,
+            Clock: clock,
+            Seen: Seen(session.seen),
+            Refactorings: refactorings,
+            **shared,
+        }
+        # All optional tools, or a resumed session would not find those that it was begun with.
+        tools = (*TOOLS, *OPTIONAL.values())
+        if config.edit_format != "tools":
+            # Only what a text protocol writes calls it; no agent has it in its list.
+            tools = (*tools, apply_edits)
         toolbox = Toolbox([bind(tool, supplies) for tool in tools], blobs)
         guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
 
         async def close() -> None:
+            refactorings.close()
             await sandbox.close()
             cast("Outputs", shared[Outputs]).close()
 
@@ -120,7 +141,7 @@ async def open_house(
 
     async with _open_store(config, keep=keep) as store:
         sessions = Sessions(store, clock, RandomIds(clock), equip)
-        yield House(sessions, agent(), _limits(config, default_steps))
+        yield House(sessions, agent(config.with_tools), _limits(config, default_steps))
 
 
 def open_sandbox(

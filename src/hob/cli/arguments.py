@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     _add_sessions(commands)
     tools = commands.add_parser("tools", help="show the tools that the model is given")
     tools.add_argument("action", nargs="?", choices=["list"], default="list")
+    _tool_options(tools, argparse.SUPPRESS)
     tools.add_argument("--json", action="store_true", help="the schemas as JSON")
     demo = commands.add_parser(
         "demo", help="watch Hob repair a small repository made for it in a temporary folder"
@@ -135,8 +136,18 @@ def _run_options(to: argparse.ArgumentParser, *, top_level: bool = True) -> None
         help="where commands run: local (default), docker (image in HOB_DOCKER_IMAGE) or remote (SWE-ReX"
         " server in HOB_REMOTE_URL, key in HOB_REMOTE_KEY; -C then names a folder on that machine)",
     )
+    _tool_options(to, unset)
     _limit_options(to, unset)
     _session_options(to, unset, off)
+
+
+def _tool_options(to: argparse.ArgumentParser, unset: str | None) -> None:
+    to.add_argument(
+        "--with-tools",
+        default=unset,
+        metavar="NAMES",
+        help="optional tools too, by comma: refactor",
+    )
 
 
 def _limit_options(to: argparse.ArgumentParser, unset: str | None) -> None:
