@@ -23,14 +23,16 @@ def main() -> int:
     options = _options()
     found, notes = engines()
     if options.only:
-        found = {name: engine for name, engine in found.items() if name.lower().startswith(options.only)}
+        found = {
+            name: engine for name, engine in found.items() if name.lower().startswith(options.only)
+        }
     every = cases(options.seed, options.count)
     demanded = sum(case.expected is None for case in every)
     print(
         f"{len(every)} edits, seed {options.seed}: {demanded} have to be refused "
         f"({demanded / len(every):.0%}), {sum(case.may_refuse for case in every)} more may be."
     )
-    results = {name: _run(engine, every) for name, engine in found.items()}
+    results = {name: _run(name, engine, every) for name, engine in found.items()}
     print(main_table(results))
     if "Hob" in results:
         print(classes_table(results["Hob"]))
@@ -41,22 +43,29 @@ def main() -> int:
     for line in [*measured.get("lines", []), *notes]:
         print(line)
     if options.json:
-        Path(options.json).write_text(json.dumps(_numbers(results, measured, options), indent=1))
+        Path(options.json).write_text(
+            json.dumps(_numbers(results, measured, options), indent=1), "utf-8"
+        )
     return 0
 
 
-def _run(engine: Engine, every: list[Case]) -> list[tuple[Case, Verdict, bytes | None, float]]:
+def _run(
+    name: str, engine: Engine, every: list[Case]
+) -> list[tuple[Case, Verdict, bytes | None, float]]:
     """Return each case with its verdict, its result, and the CPU seconds."""
     outcomes: list[tuple[Case, Verdict, bytes | None, float]] = []
+    broken: Counter[str] = Counter()
     for case in every:
         begin = time.process_time()
         try:
             result = engine(case.before, case.search, case.replace)
         except Exception as error:  # an engine that breaks has refused, and the reader should know
-            print(f"{case.name}: {type(error).__name__}: {error}", file=sys.stderr)
+            broken[type(error).__name__] += 1
             result = None
         spent = time.process_time() - begin
         outcomes.append((case, judged(case, result), result, spent))
+    if broken:
+        print(f"{name} raised {dict(broken)} and was counted as refusing.")
     return outcomes
 
 
@@ -80,7 +89,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--json", metavar="FILE")
-    parser.add_argument("--show", metavar="CLASS", help="print what failed in a class ('all' for every one)")
+    parser.add_argument(
+        "--show", metavar="CLASS", help="print what failed in a class ('all' for every one)"
+    )
     parser.add_argument("--only", metavar="NAME", help="one engine, by the beginning of its name")
     parser.add_argument("--no-speed", action="store_true")
     return parser.parse_args()

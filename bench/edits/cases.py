@@ -104,6 +104,10 @@ def encoded(
     return (BOM if bom else b"") + text.encode()
 
 
-def refused(name: str, source: Source, search: str, replace: str, change: Change | None = None) -> Case:
+def refused(
+    name: str, source: Source, search: str, replace: str, change: Change | None = None
+) -> Case:
     """Return a case that has to be refused."""
-    return Case(name, source.name, encoded(source.lines, source.final), search, replace, change=change)
+    return Case(
+        name, source.name, encoded(source.lines, source.final), search, replace, change=change
+    )

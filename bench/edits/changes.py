@@ -10,11 +10,80 @@ from edits.corpus import Source, parses
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,}")
 KEYWORDS = frozenset(
-    "and as assert async await bool break case catch char class const continue def default del elif "
-    "else except extends false finally for from func function global if import in int interface is "
-    "lambda let new None nonlocal not null or package pass private raise range return self static "
-    "string struct super switch this throw True False true try type undefined unsigned var void "
-    "while with yield name run uses div span".split()
+    [
+        "and",
+        "as",
+        "assert",
+        "async",
+        "await",
+        "bool",
+        "break",
+        "case",
+        "catch",
+        "char",
+        "class",
+        "const",
+        "continue",
+        "def",
+        "default",
+        "del",
+        "elif",
+        "else",
+        "except",
+        "extends",
+        "false",
+        "finally",
+        "for",
+        "from",
+        "func",
+        "function",
+        "global",
+        "if",
+        "import",
+        "in",
+        "int",
+        "interface",
+        "is",
+        "lambda",
+        "let",
+        "new",
+        "None",
+        "nonlocal",
+        "not",
+        "null",
+        "or",
+        "package",
+        "pass",
+        "private",
+        "raise",
+        "range",
+        "return",
+        "self",
+        "static",
+        "string",
+        "struct",
+        "super",
+        "switch",
+        "this",
+        "throw",
+        "True",
+        "False",
+        "true",
+        "try",
+        "type",
+        "undefined",
+        "unsigned",
+        "var",
+        "void",
+        "while",
+        "with",
+        "yield",
+        "name",
+        "run",
+        "uses",
+        "div",
+        "span",
+    ]
 )
 _BLOCK_ENDS = (":", "{", "(", "[", ",", "\\", "=")
 
@@ -108,19 +177,23 @@ def places(source: Source, keys: Sequence[str], share: float = 1.0) -> list[int]
     wanted = [key for key in keys if key]
     filled = [(n, key) for n, key in enumerate(source.keys) if key]
     need = max(1, min(len(wanted), int(share * len(wanted) + 0.999)))
-    found: list[int] = []
-    for first in range(len(filled) - len(wanted) + 1):
-        same = misses = 0
-        for offset, key in enumerate(wanted):
-            if filled[first + offset][1] == key:
-                same += 1
-            else:
-                misses += 1
-                if misses > len(wanted) - need:
-                    break
-        if same >= need:
-            found.append(filled[first][0])
-    return found
+    may_miss = len(wanted) - need
+    return [
+        filled[first][0]
+        for first in range(len(filled) - len(wanted) + 1)
+        if _like(filled, first, wanted, may_miss)
+    ]
+
+
+def _like(
+    filled: Sequence[tuple[int, str]], first: int, wanted: Sequence[str], may_miss: int
+) -> bool:
+    for offset, key in enumerate(wanted):
+        if filled[first + offset][1] != key:
+            may_miss -= 1
+            if may_miss < 0:
+                return False
+    return True
 
 
 def alone(made: Change, share: float = 1.0) -> bool:
@@ -200,7 +273,9 @@ def _rewrite(rng: random.Random, source: Source, at: int) -> _Made:
     old = source.lines[at : at + rng.randint(2, 5)]
     new = [_mutated(rng, source, text) or text if text.strip() else text for text in old]
     if rng.random() < 0.5:
-        new.insert(rng.randrange(1, len(new) + 1), _statement(rng, source, indent_of(old[-1]), old[0]))
+        new.insert(
+            rng.randrange(1, len(new) + 1), _statement(rng, source, indent_of(old[-1]), old[0])
+        )
     return "rewrite", len(old), [*(Row("-", t) for t in old), *(Row("+", t) for t in new)]
 
 
@@ -221,30 +296,49 @@ def _rename(rng: random.Random, source: Source, at: int) -> _Made:
 def _signature(rng: random.Random, source: Source, at: int) -> _Made:
     for n in range(at, min(at + 6, len(source.lines))):
         old = source.lines[n]
-        match = re.match(r"^\s*(?:def|async def|func|function|export function|\w+) ?\w*\(([^()]*)\)", old)
-        if match and ("def " in old or "func" in old):
-            extra = "extra=None" if source.suffix != ".go" else "extra int"
-            given = match.group(1)
-            if "*" in given or given.endswith(","):
-                return None
-            joined = f"{given}, {extra}" if given else extra
-            new = old[: match.start(1)] + joined + old[match.end(1) :]
-            between = [Row("=", text) for text in source.lines[at:n]]
-            return "signature", n - at + 1, [*between, Row("-", old), Row("+", new)]
+        match = re.match(
+            r"^\s*(?:async def|def|func|export function|function) ?\w+\(([^()]*)\)", old
+        )
+        if match is None:
+            continue
+        given = match.group(1)
+        extra = "extra int" if source.suffix == ".go" else "extra=None"
+        if "*" in given or given.endswith(","):
+            return None
+        joined = f"{given}, {extra}" if given else extra
+        new = old[: match.start(1)] + joined + old[match.end(1) :]
+        between = [Row("=", text) for text in source.lines[at:n]]
+        return "signature", n - at + 1, [*between, Row("-", old), Row("+", new)]
     return None
 
 
 def _branch(rng: random.Random, source: Source, at: int) -> _Made:
     old = source.lines[at]
     indent = indent_of(old)
-    step = "\t" if source.suffix in {".go", ""} else "  " if source.suffix in {".js", ".ts"} else "    "
+    step = (
+        "\t"
+        if source.suffix in {".go", ""}
+        else "  "
+        if source.suffix in {".js", ".ts"}
+        else "    "
+    )
     inner = _statement(rng, source, indent + step, old)
     if source.suffix == ".py":
         rows = [Row("+", f"{indent}if flag_{rng.randint(1, 9)}:"), Row("+", inner), Row("=", old)]
     elif source.suffix in {".js", ".ts", ".c"}:
-        rows = [Row("+", f"{indent}if (flag) {{"), Row("+", inner), Row("+", indent + "}"), Row("=", old)]
+        rows = [
+            Row("+", f"{indent}if (flag) {{"),
+            Row("+", inner),
+            Row("+", indent + "}"),
+            Row("=", old),
+        ]
     elif source.suffix == ".go":
-        rows = [Row("+", f"{indent}if flag {{"), Row("+", inner), Row("+", indent + "}"), Row("=", old)]
+        rows = [
+            Row("+", f"{indent}if flag {{"),
+            Row("+", inner),
+            Row("+", indent + "}"),
+            Row("=", old),
+        ]
     else:
         return None
     return "branch", 1, rows
@@ -258,7 +352,11 @@ def _wrap(rng: random.Random, source: Source, at: int) -> _Made:
     if source.suffix != ".py" or any(indent_of(t) != indent or not t.strip() for t in old):
         return None
     head = Row("+", f"{indent}if flag_{rng.randint(1, 9)}:")
-    return "wrap", len(old), [*(Row("-", t) for t in old), head, *(Row("+", "    " + t) for t in old)]
+    return (
+        "wrap",
+        len(old),
+        [*(Row("-", t) for t in old), head, *(Row("+", "    " + t) for t in old)],
+    )
 
 
 def _double(rng: random.Random, source: Source, at: int) -> _Made:
@@ -267,7 +365,10 @@ def _double(rng: random.Random, source: Source, at: int) -> _Made:
     old = source.lines[at : at + gap + 2]
     if len(old) < gap + 2:
         return None
-    first, last = _mutated(rng, source, old[0]), _mutated(rng, source, old[-1]) if old[-1].strip() else None
+    first, last = (
+        _mutated(rng, source, old[0]),
+        _mutated(rng, source, old[-1]) if old[-1].strip() else None,
+    )
     if not first or not last:
         return None
     between = [Row("=", text) for text in old[1:-1]]

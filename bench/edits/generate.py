@@ -132,7 +132,14 @@ def _inline(rng: random.Random, file: Source, _: Sequence[Source]) -> Case | Non
         return None
     new = piece[:4] + rng.choice(["_x", "2", "ed"]) + piece[4:]
     before = encoded(file.lines, file.final)
-    return Case("part of a line", file.name, before, piece, new, before.replace(piece.encode(), new.encode()))
+    return Case(
+        "part of a line",
+        file.name,
+        before,
+        piece,
+        new,
+        before.replace(piece.encode(), new.encode()),
+    )
 
 
 def _at_the_end(rng: random.Random, file: Source, _: Sequence[Source]) -> Case | None:

@@ -13,7 +13,9 @@ from edits.changes import KEYWORDS, WORD, Row, alone, indent_of, places
 
 Mistake = Callable[[random.Random, Draft], bool]
 
-_KEEP = frozenset("not never no none only must without cannot all any and or".split())
+_KEEP = frozenset(
+    ["not", "never", "no", "none", "only", "must", "without", "cannot", "all", "any", "and", "or"]
+)
 
 
 def newlines(rng: random.Random, draft: Draft) -> bool:
@@ -309,13 +311,20 @@ def glued(rng: random.Random, draft: Draft) -> bool:
 
 def wrapped(rng: random.Random, draft: Draft) -> bool:
     """One line of context on two."""
-    spots = [n for n, row in enumerate(draft.rows) if draft.quiet(n) and re.search(r"\(.+, .+\)", row.text)]
+    spots = [
+        n
+        for n, row in enumerate(draft.rows)
+        if draft.quiet(n) and re.search(r"\(.+, .+\)", row.text)
+    ]
     if not spots or draft.filled < 6 or not alone(draft.change, 0.5):
         return False
     at = rng.choice(spots)
     text = draft.rows[at].text
     cut = text.index(", ", text.index("(")) + 1
-    draft.rows[at : at + 1] = [Row("=", text[:cut]), Row("=", indent_of(text) + "    " + text[cut:].strip())]
+    draft.rows[at : at + 1] = [
+        Row("=", text[:cut]),
+        Row("=", indent_of(text) + "    " + text[cut:].strip()),
+    ]
     return True
 
 
@@ -336,7 +345,9 @@ def identifier(rng: random.Random, draft: Draft) -> bool:
     return new != name and _misquoted(draft, at, word, new)
 
 
-_FIGURES = re.compile(r"(?<![\w.])\d+(?![\w.])| == | != | < | > | \+ | - | <= | not | and | or |True|False")
+_FIGURES = re.compile(
+    r"(?<![\w.])\d+(?![\w.])| == | != | < | > | \+ | - | <= | not | and | or |True|False"
+)
 _OTHER = {
     " == ": " != ", " != ": " == ", " < ": " <= ", " > ": " >= ", " + ": " - ", " - ": " + ", " <= ": " < ",
     " not ": " ", " and ": " or ", " or ": " and ", "True": "False", "False": "True",

@@ -5,7 +5,6 @@ imports the whole agent; the functions that are measured are aider's own.
 """
 
 import importlib
-import importlib.util
 import sys
 import types
 from collections.abc import Callable
@@ -28,7 +27,9 @@ def engines() -> tuple[dict[str, Engine], list[str]]:
         try:
             name, engine = load()
         except ImportError as error:
-            missing.append(f"{(load.__doc__ or '').split(':')[0]} is left out: {error}. See `make bench-edits`.")
+            missing.append(
+                f"{(load.__doc__ or '').split(':')[0]} is left out: {error}. See `make bench-edits`."
+            )
         else:
             found[name] = engine
     return found, missing

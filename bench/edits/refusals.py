@@ -24,7 +24,9 @@ def ambiguous(rng: random.Random, file: Source, _: Sequence[Source]) -> Case | N
     if not often:
         return None
     window = list(rng.choice(often))
-    new = [*window[:-1], window[-1] + "  # changed"] if rng.random() < 0.5 else [*window, window[-1]]
+    new = (
+        [*window[:-1], window[-1] + "  # changed"] if rng.random() < 0.5 else [*window, window[-1]]
+    )
     return refused("ambiguous", file, "\n".join(window) + "\n", "\n".join(new) + "\n")
 
 
@@ -38,8 +40,11 @@ def ambiguous_loosely(rng: random.Random, file: Source, _: Sequence[Source]) -> 
     if twin is None:
         return None
     draft = Draft.of(twin)
-    mistake = rng.choice([noise.shifted, noise.dedented, noise.tabs]) if _deep(twin) else noise.fence
-    if not mistake(rng, draft) or draft.rows[1:] == list(twin.rows)[1:] and not draft.wraps:
+    mistake = (
+        rng.choice([noise.shifted, noise.dedented, noise.tabs]) if _deep(twin) else noise.fence
+    )
+    same = draft.rows[1:] == list(twin.rows)[1:] and not draft.wraps
+    if not mistake(rng, draft) or same:
         return None
     case = draft.case("")
     if case is None or case.search in twin.source.text:
@@ -140,12 +145,16 @@ def elision_in_search(rng: random.Random, file: Source, _: Sequence[Source]) -> 
         return None
     marker = indent_of(search[3]) + rng.choice(["...", f"{file.comment or ''} ...".strip()])
     short = [*search[:3], marker, *search[-3:]]
-    return refused("elision in SEARCH only", file, "\n".join(short) + "\n", "\n".join(replace) + "\n")
+    return refused(
+        "elision in SEARCH only", file, "\n".join(short) + "\n", "\n".join(replace) + "\n"
+    )
 
 
 def other_figure(rng: random.Random, file: Source, _: Sequence[Source]) -> Case | None:
     """The number that is to be changed is not the one in the file."""
-    spots = [n for n, text in enumerate(file.lines) if re.search(r"(?<![\w.'\"])\d+(?![\w.'\"])", text)]
+    spots = [
+        n for n, text in enumerate(file.lines) if re.search(r"(?<![\w.'\"])\d+(?![\w.'\"])", text)
+    ]
     if not spots:
         return None
     at = rng.choice(spots)
@@ -202,7 +211,10 @@ def _deep(made: Change) -> bool:
 
 def _fits_by_indent(file: Source, shown: list[str]) -> bool:
     """Say whether the quoted lines stand somewhere with their very indentation."""
-    lines, wanted = [t.rstrip() for t in file.lines if t.strip()], [t.rstrip() for t in shown if t.strip()]
+    lines, wanted = (
+        [t.rstrip() for t in file.lines if t.strip()],
+        [t.rstrip() for t in shown if t.strip()],
+    )
     size = len(wanted)
     return any(lines[n : n + size] == wanted for n in range(len(lines) - size + 1))
 

@@ -19,7 +19,10 @@ def main_table(results: Mapping[str, Outcomes]) -> str:
         rows.append(
             (
                 name,
-                *(f"{100 * words[word] / len(outcomes):.2f} % ({words[word]})" for word in VERDICTS),
+                *(
+                    f"{100 * words[word] / len(outcomes):.2f} % ({words[word]})"
+                    for word in VERDICTS
+                ),
                 str(sum(verdict.elsewhere for _, verdict, _, _ in outcomes)),
                 f"{spent[len(spent) // 2]:.2f} / {spent[-1]:,.0f} ms",
             )
@@ -41,7 +44,10 @@ def classes_table(outcomes: Outcomes) -> str:
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Return rows as a table; the first has the heads."""
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
-    lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |" for row in rows]
+    lines = [
+        "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines) + "\n"
 
@@ -62,7 +68,9 @@ def shown(engine: str, outcomes: Outcomes, wanted: str) -> str:
             base = case.before if case.expected is None else case.expected
             title = "before" if case.expected is None else "expected"
             ours, theirs = (text.decode(errors="replace").split("\n") for text in (base, result))
-            parts += map(_visible, difflib.unified_diff(ours, theirs, title, "result", lineterm="", n=2))
+            parts += map(
+                _visible, difflib.unified_diff(ours, theirs, title, "result", lineterm="", n=2)
+            )
     return "\n".join(parts)
 
 

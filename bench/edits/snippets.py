@@ -1,5 +1,7 @@
 """Sources in other languages than Python, for machines that have none: (name, text) pairs."""
 
+# ruff: noqa: RUF001 (signs that look like others are what some mistakes are about)
+
 _JAVASCRIPT = """\
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';

@@ -22,24 +22,32 @@ def speeds(found: Mapping[str, Engine]) -> dict:
     rows = [("CPU of one edit, ms", *found)]
     numbers: dict[str, dict[str, float]] = {}
     slow: set[str] = set()
-    for size in _SIZES:
-        for kind, (before, search, replace) in _works(lines, size).items():
-            name = f"{size // 1000:,} KB, {kind}"
-            numbers[name] = {}
-            for engine, run in found.items():
-                if engine in slow:
-                    continue
-                spent = _least(run, before, search, replace)
+    for name, work in _works(lines).items():
+        numbers[name] = {}
+        for engine, run in found.items():
+            if engine not in slow:
+                spent = _least(run, *work)
                 numbers[name][engine] = spent * 1e3
                 if spent > _LIMIT_S:
                     slow.add(engine)
-            cells = (f"{numbers[name][e]:,.2f}" if e in numbers[name] else "-" for e in found)
-            rows.append((name, *cells))
+        cells = (f"{numbers[name][e]:,.2f}" if e in numbers[name] else "-" for e in found)
+        rows.append((name, *cells))
     return {"lines": [table(rows)], "numbers": numbers}
 
 
-def _works(lines: list[str], size: int) -> dict[str, tuple[bytes, str, str]]:
-    """Return the edits of one size: (file, SEARCH, REPLACE) by what they show."""
+_Work = tuple[bytes, str, str]
+
+
+def _works(lines: list[str]) -> dict[str, _Work]:
+    """Return the edits of every size: (file, SEARCH, REPLACE) by what they show."""
+    return {
+        f"{size // 1000:,} KB, {kind}": work
+        for size in _SIZES
+        for kind, work in _works_of(lines, size).items()
+    }
+
+
+def _works_of(lines: list[str], size: int) -> dict[str, _Work]:
     kept, used = [], 0
     for n in range(10**9):
         line = lines[n % len(lines)]
@@ -89,5 +97,3 @@ def _least(run: Engine, before: bytes, search: str, replace: str) -> float:
         if spent > 1.0:
             break
     return best
-
-
