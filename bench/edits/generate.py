@@ -8,7 +8,7 @@ from edits.cases import Case, Draft, encoded
 from edits.changes import alone, change
 from edits.corpus import Source, corpus, snippets
 
-# Cases in a thousand.
+# Shares of the whole, about a thousand in all.
 _MISTAKES: dict[str, tuple[int, tuple[noise.Mistake, ...]]] = {
     "exact": (180, ()),
     "newlines": (25, (noise.newlines,)),
@@ -45,10 +45,10 @@ _MISTAKES: dict[str, tuple[int, tuple[noise.Mistake, ...]]] = {
 }
 _WHOLE: dict[str, tuple[int, refusals.Maker]] = {
     "tie by indentation": (10, refusals.tie),
-    "ambiguous": (35, refusals.ambiguous),
+    "ambiguous": (40, refusals.ambiguous),
     "ambiguous, loosely": (20, refusals.ambiguous_loosely),
     "done already": (25, refusals.state),
-    "another file": (30, refusals.foreign),
+    "another file": (35, refusals.foreign),
     "white space": (5, refusals.whitespace),
     "empty SEARCH": (5, refusals.empty),
     "elision in REPLACE only": (12, refusals.elision_in_replace),
@@ -79,8 +79,9 @@ def cases(seed: int, count: int) -> list[Case]:
     return made
 
 
-def _share(thousandths: int, count: int) -> int:
-    return max(1, round(thousandths * count / 1000))
+def _share(share: int, count: int) -> int:
+    every = sum(part for part, _ in (*_MISTAKES.values(), *_WHOLE.values())) + _INLINE + _LAST
+    return max(1, round(share * count / every))
 
 
 def _some(

@@ -43,8 +43,7 @@ def ambiguous_loosely(rng: random.Random, file: Source, _: Sequence[Source]) -> 
     mistake = (
         rng.choice([noise.shifted, noise.dedented, noise.tabs]) if _deep(twin) else noise.fence
     )
-    same = draft.rows[1:] == list(twin.rows)[1:] and not draft.wraps
-    if not mistake(rng, draft) or same:
+    if not mistake(rng, draft) or (draft.rows[1:] == list(twin.rows)[1:] and not draft.wraps):
         return None
     case = draft.case("")
     if case is None or case.search in twin.source.text:

@@ -12,7 +12,7 @@ from edits.peers import Engine
 from edits.report import table
 
 _SIZES = (10_000, 100_000, 1_000_000)
-_LIMIT_S = 20.0  # a peer that takes longer than this for one edit is not asked again
+_LIMIT_S = 2.0  # a peer that takes longer than this for one edit is not asked again
 
 
 def speeds(found: Mapping[str, Engine]) -> dict:
@@ -23,13 +23,8 @@ def speeds(found: Mapping[str, Engine]) -> dict:
     numbers: dict[str, dict[str, float]] = {}
     slow: set[str] = set()
     for name, work in _works(lines).items():
-        numbers[name] = {}
-        for engine, run in found.items():
-            if engine not in slow:
-                spent = _least(run, *work)
-                numbers[name][engine] = spent * 1e3
-                if spent > _LIMIT_S:
-                    slow.add(engine)
+        numbers[name] = {e: _least(run, *work) * 1e3 for e, run in found.items() if e not in slow}
+        slow |= {engine for engine, spent in numbers[name].items() if spent > _LIMIT_S * 1e3}
         cells = (f"{numbers[name][e]:,.2f}" if e in numbers[name] else "-" for e in found)
         rows.append((name, *cells))
     return {"lines": [table(rows)], "numbers": numbers}
