@@ -20,13 +20,14 @@ UV_COMPILE := $(BIN)/uv pip compile --system-certs --universal --python-version 
 CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 BENCH := $(BENCH_VENV)/.installed
+BENCH_EDITS := $(BENCH_VENV)/.installed-edits
 FAST_TESTS := $(wildcard tests/house tests/core tests/loop)
 
 # Git sets these for its hooks; a test that makes a repository of its own would otherwise write into ours.
 unexport GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE GIT_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-slow check format bench lock clean
+.PHONY: help demo dev test test-slow check format bench bench-edits lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,10 +57,15 @@ format: $(DEV)  ## rewrite the formatting and the lint findings that have a safe
 bench: $(DEV) $(BENCH)  ## measure Hob beside a bare loop and mini-swe-agent
 	$(BIN)/python bench/run.py $(ARGS)
 
+bench-edits: $(CORE) $(BENCH_EDITS)  ## how often edits land, beside exact matching, diff-match-patch and aider
+	$(BIN)/python bench/edit_accuracy.py $(ARGS)
+
 lock: $(DEV)  ## write requirements/*.txt again; UPGRADE=--upgrade takes newer versions
 	$(UV_COMPILE) pyproject.toml --group build --output-file requirements/core.txt
 	$(UV_COMPILE) pyproject.toml --group dev --constraints requirements/core.txt --output-file requirements/dev.txt
 	$(UV_COMPILE) --group bench --output-file requirements/bench.txt
+	$(UV_COMPILE) --no-deps requirements/bench-edits.in --constraints requirements/bench.txt \
+		--output-file requirements/bench-edits.txt
 
 clean:  ## remove the environments and everything that can be made again
 	rm -rf $(VENV) $(BENCH_VENV) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
@@ -89,4 +95,12 @@ $(BENCH): requirements/bench.txt
 	@echo "Installing the agents to compare with into $(BENCH_VENV) ..."
 	@$(PYTHON) -m venv $(BENCH_VENV)
 	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) --require-hashes -r requirements/bench.txt
+	@touch $@
+
+# Without dependencies: only aider's search/replace functions are called, and they import little.
+$(BENCH_EDITS): requirements/bench-edits.txt
+	@$(NEED_PYTHON)
+	@echo "Installing the edit engines to compare with into $(BENCH_VENV) ..."
+	@test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r requirements/bench-edits.txt
 	@touch $@

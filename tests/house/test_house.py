@@ -142,7 +142,7 @@ def test_no_test_replaces_code_behind_its_back() -> None:
     assert found == {}
 
 
-@pytest.mark.parametrize("name", ["core", "dev", "bench"])
+@pytest.mark.parametrize("name", ["core", "dev", "bench", "bench-edits"])
 def test_every_locked_package_has_hashes(name: str) -> None:
     text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
     entries = [block for block in text.replace("\\\n", " ").splitlines() if "==" in block]
