@@ -478,7 +478,7 @@ def test_output_is_reported_while_it_runs(sandbox: Sandbox):
         return times[0] - start, loop.time() - start
 
     first, whole = asyncio.run(first_piece())
-    assert first < 1.2 < 1.5 <= whole
+    assert first < whole - 0.5
 
 
 KINDS = {
