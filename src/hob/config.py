@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 MODES = ("read-only", "workspace-write", "full", "locked")
+EDIT_FORMATS = ("tools", "diff", "diff-fenced", "whole", "udiff", "architect")
 SANDBOXES = ("local", "docker", "remote")
 MODE_ALIASES = {
     "plan": "read-only",
@@ -40,6 +41,8 @@ class Config:
     first_token_timeout_s: float | None = None  # None: as the adapter thinks fit
     token_timeout_s: float | None = None
     max_read_lines: int = 500
+    edit_format: str = "tools"
+    editor_model: str = ""  # of the architect, on the same server; empty: the same model
     sandbox: str = "local"
     docker_image: str = ""
     docker_program: str = "docker"
@@ -65,6 +68,7 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str] | None = No
         if value is not None:
             values[name], origins[name] = value, f"--{name.replace('_', '-')}"
     values["permission_mode"] = _mode(str(values.get("permission_mode", "workspace-write")))
+    values["edit_format"] = _edit_format(str(values.get("edit_format", "tools")))
     _check_sandbox(values)
     return Config(**values, origins=origins)  # pyright: ignore[reportArgumentType]
 
@@ -85,6 +89,8 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "first_token_timeout_s": ("HOB_FIRST_TOKEN_TIMEOUT",),
     "token_timeout_s": ("HOB_TOKEN_TIMEOUT",),
     "max_read_lines": ("HOB_MAX_READ_LINES",),
+    "edit_format": ("HOB_EDIT_FORMAT",),
+    "editor_model": ("HOB_EDITOR_MODEL",),
     "sandbox": ("HOB_SANDBOX",),
     "docker_image": ("HOB_DOCKER_IMAGE",),
     "docker_program": ("HOB_DOCKER_PROGRAM",),
@@ -134,6 +140,14 @@ def _mode(text: str) -> str:
     if mode not in MODES:
         raise ConfigError(f"Permission mode {text!r} is not known: give one of {', '.join(MODES)}.")
     return mode
+
+
+def _edit_format(text: str) -> str:
+    if text not in EDIT_FORMATS:
+        raise ConfigError(
+            f"Edit format {text!r} is not known: give one of {', '.join(EDIT_FORMATS)}."
+        )
+    return text
 
 
 def _check_sandbox(values: Mapping[str, object]) -> None:

@@ -166,9 +166,22 @@ def _model_maker(found: "Found", config: "Config") -> "Callable[[], Model]":
     from hob.models.patience import patience_for
 
     patience = patience_for(found.base_url, config.first_token_timeout_s, config.token_timeout_s)
-    return lambda: OpenAIChat(
-        base_url=found.base_url, model=found.model, api_key=found.api_key, patience=patience
-    )
+
+    def server(model: str) -> OpenAIChat:
+        return OpenAIChat(
+            base_url=found.base_url, model=model, api_key=found.api_key, patience=patience
+        )
+
+    if config.edit_format == "tools":
+        return lambda: server(found.model)
+    if config.edit_format == "architect":
+        from hob.models.architect import Architect
+
+        editor = config.editor_model or found.model
+        return lambda: Architect(server(found.model), server(editor))
+    from hob.models.text_protocol import TextProtocol
+
+    return lambda: TextProtocol(server(found.model), config.edit_format)
 
 
 def _settings(options: Namespace) -> dict[str, object]:
@@ -181,6 +194,8 @@ def _settings(options: Namespace) -> dict[str, object]:
         "max_output_tokens",
         "one_action",
         "acknowledge_failures",
+        "edit_format",
+        "editor_model",
         "sandbox",
     )
     flags: dict[str, object] = {name: getattr(options, name, None) for name in names}

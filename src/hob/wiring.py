@@ -1,10 +1,12 @@
 """The one place that knows all names: settings become objects."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from secrets import randbits
 from typing import cast
 
@@ -27,6 +29,7 @@ from hob.sessions.service import Sessions
 from hob.stores.blobs import FileBlobs
 from hob.stores.memory import MemoryBlobs, MemoryStore
 from hob.stores.sqlite import SqliteStore
+from hob.tools.edits import apply_edits
 from hob.tools.first_set import TOOLS
 from hob.tools.seen import Seen
 from hob.tools.settings import Settings
@@ -87,15 +90,22 @@ async def open_house(
     """Yield a house whose sessions get their model from `make_model`; without `keep` nothing stays on disk."""
     clock = SystemClock()
     blobs: Blobs = FileBlobs(config.data_dir / "blobs") if keep else MemoryBlobs()
-    settings = Settings(max_read_lines=config.max_read_lines, bash_timeout_s=config.bash_timeout_s)
+    settings = Settings(
+        max_read_lines=config.max_read_lines,
+        bash_timeout_s=config.bash_timeout_s,
+        ripgrep=_ripgrep(),
+    )
 
     home = config.environment.get("HOME", "")
     protected = sensitive_paths(home, str(config.data_dir))
 
     def equip(session: Session) -> Performer:
-        sandbox = open_sandbox(config, session, protected)
+        records = str(config.data_dir / "writes") if keep else ""
+        sandbox = open_sandbox(config, session, protected, records)
         supplies = {Sandbox: sandbox, Settings: settings, Clock: clock, Seen: Seen(session.seen)}
-        toolbox = Toolbox([bind(tool, supplies) for tool in TOOLS], blobs)
+        # Only what a text protocol writes calls it; no agent has it in its list.
+        tools = TOOLS if config.edit_format == "tools" else (*TOOLS, apply_edits)
+        toolbox = Toolbox([bind(tool, supplies) for tool in tools], blobs)
         guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
         return Performer(make_model(), toolbox, guard, clock, sandbox.close)
 
@@ -105,7 +115,7 @@ async def open_house(
 
 
 def open_sandbox(
-    config: Config, session: Session, protected: Sequence[str]
+    config: Config, session: Session, protected: Sequence[str], records: str
 ) -> LocalSandbox | DockerSandbox | RemoteSandbox:
     """Return where a session's commands run; what a killed Hob left working beside us is ended."""
     crashed = any(call.status == "running" for call in session.calls)
@@ -114,7 +124,7 @@ def open_sandbox(
         if crashed:
             kill_leftovers(owner)
         env = child_environment(config.environment, owner)
-        return LocalSandbox(session.workspace, env, protected, owner=owner)
+        return LocalSandbox(session.workspace, env, protected, owner=owner, records=records)
     env = far_environment(config.environment, owner)
     if config.sandbox == "docker":
         settings = DockerSettings(
@@ -158,3 +168,9 @@ def _limits(config: Config, default_steps: int) -> Limits:
         max_calls_per_step=1 if config.one_action else None,
         acknowledge_failures=config.acknowledge_failures,
     )
+
+
+def _ripgrep() -> str:
+    """Return the `rg` that was installed with us, else the one on the path."""
+    ours = Path(sys.executable).with_name("rg")
+    return str(ours) if ours.exists() else "rg"

@@ -32,8 +32,8 @@ from hob.core.session import Session
 from hob.sandboxes.docker import DockerSandbox
 from hob.sandboxes.docker_arguments import DockerSettings, client_environment
 from hob.sandboxes.environment import child_environment, far_environment
-from hob.sandboxes.files import TEMPORARY
 from hob.sandboxes.identity import is_gone, process_mark
+from hob.sandboxes.leftovers import TEMPORARY
 from hob.sandboxes.local import LocalSandbox
 from hob.sandboxes.remote import RemoteSandbox
 from hob.sandboxes.scripts import END, RUN

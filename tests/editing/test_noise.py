@@ -19,7 +19,7 @@ def outcome(before: str, search: str, replace: str) -> str | None:
 
 
 @pytest.mark.parametrize(
-    ("seed", "count"), [(11, 500), pytest.param(12, 4000, marks=pytest.mark.slow)]
+    ("seed", "count"), [(11, 200), pytest.param(12, 4000, marks=pytest.mark.slow)]
 )
 def test_mistakes_are_tolerated_and_nothing_is_written_wrongly(seed: int, count: int):
     found = Counter[str]()
@@ -55,7 +55,7 @@ def least_s(text: str, search: str, replace: str, rounds: int = 5) -> float:
 
 
 def hostile() -> Iterator[tuple[str, str, str]]:
-    """Yield texts of about 1 MB and quotations that make careless engines slow."""
+    """Yield names, texts of about 1 MB and quotations that make careless engines slow."""
     dice = random.Random(1)
 
     def line(letters: str = "abcdef ()=", size: int = 190) -> str:
@@ -89,13 +89,11 @@ def hostile() -> Iterator[tuple[str, str, str]]:
     yield "quotes", "\n".join('"\\' * 900 for _ in range(500)), '"\\' * 890 + "b\nx\n"
 
 
-@pytest.mark.parametrize(
-    ("text", "search"), [case[1:] for case in hostile()], ids=[c[0] for c in hostile()]
-)
-def test_nothing_takes_long(text: str, search: str):
-    for replace in ("y\n", search.replace("\n", "\ny\n", 1) + "z"):
-        # The target is 0.12 s on a quiet machine; without bounds some of these take minutes.
-        assert least_s(text, search, replace, 2) < 0.4
+def test_nothing_takes_long():
+    for name, text, search in hostile():
+        for replace in ("y\n", search.replace("\n", "\ny\n", 1) + "z"):
+            # The target is 0.12 s on a quiet machine; without bounds some of these take minutes.
+            assert least_s(text, search, replace, 2) < 0.4, name
 
 
 def test_only_the_place_that_the_numbers_name():

@@ -216,6 +216,18 @@ def test_the_comment_of_a_changed_line_is_kept():
     assert apply(text, search, search.replace("b = 2", "b = 5")) == text.replace("b = 2", "b = 5")
 
 
+def test_a_short_quotation_with_a_misquoted_comment():
+    search = '        # it is there or not\n        value = self.values.get(key, "none")\n'
+    assert apply(FILE, search, search.replace("key,", "name,")) == FILE.replace(
+        "get(key,", "get(name,"
+    )
+
+
+def test_a_mark_before_the_text_stays_first():
+    assert apply("\ufeff  a\nb\n", "\ta\n", "\tx\n\ta\n") == "\ufeff  x\n  a\nb\n"
+    assert apply("\ufeffa\n", "\ufeffa\n", "b\n") == "\ufeffb\n"
+
+
 # --- refused -------------------------------------------------------------------------------------
 
 

@@ -89,6 +89,18 @@ def _model_options(to: argparse.ArgumentParser, *, top_level: bool) -> None:
         metavar="URL",
         help="OpenAI-compatible server, as http://127.0.0.1:8080/v1",
     )
+    to.add_argument(
+        "--edit-format",
+        default=unset,
+        metavar="FORMAT",
+        help="tools (default); for models without tool calling diff, diff-fenced, whole or udiff; architect",
+    )
+    to.add_argument(
+        "--editor-model",
+        default=unset,
+        metavar="NAME",
+        help="with --edit-format architect: the model that writes the edits",
+    )
 
 
 def _run_options(to: argparse.ArgumentParser, *, top_level: bool = True) -> None:

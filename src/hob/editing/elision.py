@@ -23,6 +23,7 @@ _COMMENT = re.compile(
     re.IGNORECASE,
 )
 _LEADING = re.compile(rf"\W*{_MARK}")
+_STUB = re.compile(r"\s*(?:pass|raise NotImplementedError\b.*)")
 _OPENER = re.compile(r".*:\s*(?:#.*)?")
 
 
@@ -49,7 +50,7 @@ def check_kept(quoted: list[str], wanted: list[str]) -> None:
             line = wanted[j]
             if line.strip() in there or not is_elision(line):
                 continue
-            if len(removed) < 2 and _is_body(wanted, j):
+            if all(map(_STUB.fullmatch, removed)) and _is_body(wanted, j):
                 continue
             wordy = not _LEADING.match(line)
             if wordy and (_is_rewritten(removed, line) or (not removed and len(line.split()) > 8)):

@@ -5,12 +5,13 @@ from hob.editing.elision import check_kept
 from hob.editing.encodings import decode
 from hob.editing.gates import Span, check_brackets, check_syntax
 from hob.editing.outcome import Check, Edited, EditRefused
-from hob.editing.stages import Found, Task
-from hob.editing.text import Change, Document, quoted_lines, read, written
+from hob.editing.stages import Task
+from hob.editing.text import Change, Document, Found, quoted_lines, read, written
 
 # Longer ones are only looked for as they are, so that nobody waits.
 _MOST_CHARS = 200_000
 _MOST_LINES = 8000
+_MARK = "\ufeff"  # the byte order mark, where whoever decoded the file left it in
 
 
 def edit(
@@ -28,7 +29,9 @@ def edit(
     `line` (from 1) is where the place is thought to be; it only chooses among exact ones. An empty
     `search` fills an empty file. Raises `EditRefused`, whose message is for the model.
     """
-    search, replace = (part.replace("\r\n", "\n") for part in (search, replace))
+    if before.startswith(_MARK):
+        return _marked(edit(before[1:], search, replace, path=path, line=line, check=check))
+    search, replace = (part.replace("\r\n", "\n").removeprefix(_MARK) for part in (search, replace))
     if not search.strip():
         return _filled(before, search, replace)
     if search == replace:
@@ -54,6 +57,10 @@ def apply_bytes(before: bytes, search: str, replace: str) -> bytes:
     """Return the bytes of a file with the edit made, in its own encoding; raises `EditRefused`."""
     encoded = decode(before)
     return encoded.encode(edit(encoded.text, search, replace).text)
+
+
+def _marked(edited: Edited) -> Edited:
+    return edited._replace(text=_MARK + edited.text)
 
 
 def _filled(before: str, search: str, replace: str) -> Edited:
@@ -82,10 +89,25 @@ def _exact(document: Document, search: str, replace: str, line: int | None) -> E
     if hit is None:
         height = len(quoted_lines(search))
         raise EditRefused(messages.several(document.lines, [one.line for one in hits], height))
-    if hit.indented:
+    if hit.indented and not _fits_as_it_is(document, hit, search, replace):
         return None
     check_kept(quoted_lines(search), quoted_lines(replace))
     return Edited(*exact.splice(document, hit, search, replace))
+
+
+def _fits_as_it_is(document: Document, hit: exact.Hit, search: str, replace: str) -> bool:
+    """Return whether a text that starts after an indentation can be spliced in without moving it.
+
+    It can if it starts right behind the indentation and its further lines come with theirs: in
+    `search` they were found so, in `replace` alone they have to be seen to.
+    """
+    if search[:1].isspace() or replace[:1].isspace():
+        return False
+    text = document.plain
+    lead = text[text.rfind("\n", 0, hit.at) + 1 : hit.at]
+    rest = replace.split("\n")[1:]
+    known = "\n" in search.rstrip("\n")
+    return known or all(line.startswith(lead) for line in rest if line.strip())
 
 
 def _hinted(hits: list[exact.Hit], search: str, line: int | None) -> exact.Hit | None:

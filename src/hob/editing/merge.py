@@ -25,7 +25,10 @@ class Hunk(NamedTuple):
 
 
 class Merge:
-    """One quotation with its place in the file; it knows what to write there."""
+    """One quotation with its place in the file; it knows what to write there.
+
+    `asked` are the quoted lines that had to go, and those to come that the file had not yet.
+    """
 
     def __init__(
         self, document: Document, quoted: list[str], wanted: list[str], pairs: list[int | None]
@@ -41,7 +44,7 @@ class Merge:
                 for line, own in zip(quoted, self._pairs, strict=True)
             ]
             self._indents = Indents([], [], [])
-        self._asked: tuple[list[str], list[str]] = ([], [])
+        self.asked: tuple[list[str], list[str]] = ([], [])
         self._noisy = any(
             own is not None and line != line.rstrip() and document.lines[own] != line
             for line, own in zip(quoted, self._pairs, strict=True)
@@ -119,13 +122,9 @@ class Merge:
         self._note(hunk)
         return Change(start, end, self._written(hunk))
 
-    def asked(self) -> tuple[list[str], list[str]]:
-        """Return the quoted lines that were to go, and those to come that the file had not yet."""
-        return self._asked
-
     def _note(self, hunk: Hunk) -> None:
-        self._asked[0].extend(self._quoted[hunk.i1 : hunk.i2])
-        self._asked[1].extend(self._wanted[hunk.j1 : hunk.j2])
+        self.asked[0].extend(self._quoted[hunk.i1 : hunk.i2])
+        self.asked[1].extend(self._wanted[hunk.j1 : hunk.j2])
 
     def _insertion(self, hunk: Hunk) -> Change | None:
         before = next((own for own in reversed(self._pairs[: hunk.i1]) if own is not None), None)
@@ -149,14 +148,11 @@ class Merge:
     def _narrowed(self, low: int, high: int, hunk: Hunk) -> tuple[int, int, Hunk]:
         """Leave out new lines that stand in the file already, which the quotation left out."""
         _, _, j1, j2 = hunk
-        while low < high and j1 < j2 and self._agree(low, self._wanted[j1]):
+        while low < high and j1 < j2 and _agree(self._lines[low], self._wanted[j1]):
             low, j1 = low + 1, j1 + 1
-        while low < high and j1 < j2 and self._agree(high - 1, self._wanted[j2 - 1]):
+        while low < high and j1 < j2 and _agree(self._lines[high - 1], self._wanted[j2 - 1]):
             high, j2 = high - 1, j2 - 1
         return low, high, hunk._replace(j1=j1, j2=j2)
-
-    def _agree(self, own: int, line: str) -> bool:
-        return agreement(self._lines[own], line) is not None
 
     def _belongs_below(self, hunk: Hunk, low: int, high: int) -> bool:
         """Return whether new lines in a run of blank ones go with the line below, not above."""
@@ -168,7 +164,7 @@ class Merge:
 
     def _written(self, hunk: Hunk) -> list[str]:
         """Return the wanted lines as the file would have them."""
-        partner = {j: i for i, j in self._partners(hunk)}
+        partner = {j: i for i, j in (self._alike(hunk) if hunk.i1 < hunk.i2 else ())}
         new: list[str] = []
         for j in range(hunk.j1, hunk.j2):
             line = self._wanted[j]
@@ -202,11 +198,6 @@ class Merge:
             )
         return wanted
 
-    def _partners(self, hunk: Hunk) -> list[tuple[int, int]]:
-        if hunk.i1 == hunk.i2:
-            return []
-        return self._alike(hunk)
-
 
 def known(line: str, quoted: str) -> bool:
     """Return whether a line may be changed: it says what was quoted, a comment at its end aside."""
@@ -214,6 +205,10 @@ def known(line: str, quoted: str) -> bool:
         return True
     left, right = without_comment(line), without_comment(quoted)
     return bool(left) and left != line.strip() and agreement(left, right) is not None
+
+
+def _agree(line: str, wanted: str) -> bool:
+    return agreement(line, wanted) is not None
 
 
 def line_hunks(quoted: list[str], wanted: list[str]) -> list[Hunk]:

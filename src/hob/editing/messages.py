@@ -27,13 +27,27 @@ def several(lines: Sequence[str], starts: Sequence[int], height: int = 1) -> str
     many = len(starts) > MOST_PLACES
     count = f"more than {MOST_PLACES}" if many else f"{len(starts)}"
     numbers = ", ".join(str(start + 1) for start in starts[:MOST_PLACES])
-    shown = "\n--\n".join(
-        _excerpt(lines, start - _AROUND, start + min(height, 2) + _AROUND)
-        for start in dict.fromkeys(starts[:_SHOWN_PLACES])
-    )
     return (
         f"search stands {count} times, at lines {numbers}{' and so on' if many else ''}; "
-        f"add lines around it until it is unique.\n{_cut(shown)}"
+        f"add lines around it until it is unique.\n{_candidates(lines, starts, height)}"
+    )
+
+
+def near(lines: Sequence[str], starts: Sequence[int], height: int) -> str:
+    """Return the words for a quotation that is nowhere, and almost at several places."""
+    numbers = ", ".join(str(start + 1) for start in starts[:MOST_PLACES])
+    return (
+        f"search was not found, and several places are about as near, at lines {numbers}; "
+        f"quote one of them exactly.\n{_candidates(lines, starts, height)}"
+    )
+
+
+def _candidates(lines: Sequence[str], starts: Sequence[int], height: int) -> str:
+    return _cut(
+        "\n--\n".join(
+            _excerpt(lines, start - _AROUND, start + min(height, 2) + _AROUND)
+            for start in dict.fromkeys(starts[:_SHOWN_PLACES])
+        )
     )
 
 

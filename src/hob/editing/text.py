@@ -13,6 +13,14 @@ class Change(NamedTuple):
     lines: list[str]
 
 
+class Found(NamedTuple):
+    """What is to be written, for which lines of SEARCH and REPLACE, and what was tolerated."""
+
+    changes: list[Change]
+    asked: tuple[list[str], list[str]]
+    notes: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Document:
     """The lines of a text without their endings; `plain` is `raw` with every ending as LF."""

@@ -30,10 +30,10 @@ _SECRETS = (".ssh", ".aws", ".gnupg", ".kube", ".netrc", ".docker", ".config/gh"
 def sensitive_paths(home: str, data_dir: str) -> tuple[str, ...]:
     """Return what file tools must not touch: Hob's own data, and the keys in a person's home.
 
-    Either may be "" if there is none.
+    Either may be "" if there is none. In /proc stand the environment and the memory of every process.
     """
     below = tuple(f"{home.rstrip('/')}/{name}" for name in _SECRETS) if home else ()
-    return (*((data_dir,) if data_dir else ()), *below)
+    return (*((data_dir,) if data_dir else ()), *below, "/proc")
 
 
 def child_environment(

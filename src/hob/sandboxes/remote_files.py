@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from hob.core.ports import FileError, FileInfo
-from hob.sandboxes.files import TEMPORARY
+from hob.sandboxes.leftovers import TEMPORARY
 from hob.sandboxes.remote_api import RemoteError
 from hob.sandboxes.remote_link import Link
 from hob.sandboxes.remote_scripts import FILES

@@ -73,7 +73,8 @@ async def edit_file(
         return failed(f"{path!r}: {refusal}{theirs if old.foreign else ''}")
     first, last = edited.first_line, max(edited.first_line, edited.last_line)
     where = f"line {first}" if first == last else f"lines {first}-{last}"
-    said = " ".join([f"Edited {path!r}, {where}.", *edited.notes])
+    how = f" ({'; '.join(edited.notes)})" if edited.notes else ""
+    said = f"Edited {path!r}, {where}{how}."
     data = old.text.encode(edited.text)
     tolerated = {"tolerated": list(edited.notes)} if edited.notes else {}
     return desk.replace(
