@@ -949,7 +949,7 @@ def test_settings_choose_the_backend(root: Path):
         settings(HOB_SANDBOX="remote", HOB_REMOTE_URL="https://far.example:8000/rex"),
     ]
     session = Session(session_id="s1", workspace=str(root))
-    boxes = [open_sandbox(config, session, ()) for config in chosen]
+    boxes = [open_sandbox(config, session, (), "") for config in chosen]
     assert [type(box) for box in boxes] == [LocalSandbox, DockerSandbox, RemoteSandbox]
     for box in boxes:
         asyncio.run(box.close())
