@@ -94,11 +94,13 @@ class Link:
         """End everything of ours over there, with the scratch folder. Raises `RemoteError`."""
         with self._lock:
             begun, self._begun, self._connected = self._begun, False, False
-        if begun:
-            script = f'scratch=$4\n{END}\nrm -rf "$scratch"'
-            command = ["/bin/sh", "-c", script, "hob", self.mark, "", "at-once", self.scratch]
-            self.api.execute(command, timeout_s=_SCRIPT_S)
-        self.api.close()
+        try:
+            if begun:
+                script = f'scratch=$4\n{END}\nrm -rf "$scratch"'
+                command = ["/bin/sh", "-c", script, "hob", self.mark, "", "at-once", self.scratch]
+                self.api.execute(command, timeout_s=_SCRIPT_S)
+        finally:
+            self.api.close()
 
     def _connect(self) -> None:
         command = ["/bin/sh", "-c", _HELLO, "hob", self.root, self.scratch, *_PROGRAMS]
