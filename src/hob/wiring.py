@@ -162,8 +162,9 @@ def open_sandbox(
         )
         client_env = client_environment(config.environment)
         return DockerSandbox(
-            session.workspace, settings, env, client_env, protected=protected, owner=owner
-        )
+            session.workspace, settings, env, client_env,
+            protected=protected, owner=owner, records=records,
+        )  # fmt: skip
     return RemoteSandbox(
         session.workspace, config.remote_url, config.remote_key, env, owner=owner, orphans=crashed
     )

@@ -478,7 +478,7 @@ def test_output_is_reported_while_it_runs(sandbox: Sandbox):
         return times[0] - start, loop.time() - start
 
     first, whole = asyncio.run(first_piece())
-    assert first < 1.2 < 1.5 <= whole
+    assert first < whole - 0.5
 
 
 KINDS = {
@@ -564,7 +564,7 @@ def test_background_work_lives_until_close(opened: Open, root: Path):
 
 @far_ones
 def test_scratch_is_private_keeps_state_and_goes(opened: Open, root: Path):
-    async def session() -> tuple[str, str]:
+    async def session() -> str:
         box, other = opened("s"), opened("s")
         assert (await sh(other, "true")).exit_code == 0
         state = f"{box.scratch}/state"
@@ -575,11 +575,12 @@ def test_scratch_is_private_keeps_state_and_goes(opened: Open, root: Path):
         assert result.stdout == f"1 2\n{root}/src\n700\n"
         assert box.scratch != other.scratch
         assert not box.scratch.startswith(str(root))
+        gone = box.scratch
         await box.close()  # type: ignore[attr-defined]
-        assert (await sh(other, f"ls {box.scratch}")).exit_code == 2
-        return box.scratch, other.scratch
+        assert (await sh(other, f"ls {gone}")).exit_code == 2
+        return gone
 
-    gone, _ = asyncio.run(session())
+    gone = asyncio.run(session())
     assert not Path(gone).exists()
 
 

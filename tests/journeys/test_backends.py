@@ -65,4 +65,4 @@ def test_a_task_is_done_in_a_container_that_is_gone_afterwards(shell: Shell, tmp
     assert (shell.workspace / "a.py").read_text() == "x = 2\n"
     assert json.loads((engine / "containers.json").read_text()) == {}
     calls = [json.loads(line)[0] for line in (engine / "calls.jsonl").read_text().splitlines()]
-    assert calls == ["ps", "run", "exec", "exec", "exec", "rm"]
+    assert (calls[:2], set(calls[2:-1]), calls[-1]) == (["ps", "run"], {"exec"}, "rm")

@@ -29,7 +29,7 @@ class DockerSandbox:
     code 128 + its number, as shells tell it. `owner` is the session's id.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a fact of its own, told by name
         self,
         root: str,
         settings: DockerSettings,
@@ -38,8 +38,9 @@ class DockerSandbox:
         *,
         protected: Sequence[str] = (),
         owner: str = "",
+        records: str = "",
     ) -> None:
-        self._files = Files(root, protected)
+        self._files = Files(root, protected, records)
         self._arguments = Arguments(
             settings, self._files.root, env, client_env, protected=protected, owner=owner
         )

@@ -18,7 +18,7 @@ _PROGRAMS = (*PROGRAMS, "base64", "head", "tail", "wc", "stat", "find", "readlin
 _HELLO = r"""
 cd -P "$1" 2>/dev/null || { echo folder; exit; }
 umask 077
-mkdir "$2" "$2/calls" "$2/files" || { echo scratch; exit; }
+[ -d "$2/files" ] || mkdir "$2" "$2/calls" "$2/files" || { echo scratch; exit; }
 shift 2
 for one; do command -v "$one" >/dev/null || { echo "$one"; exit; }; done
 echo :
@@ -59,12 +59,14 @@ class Link:
         self._orphans = orphans
         self._env = dict(env)
         self._lock = threading.Lock()
+        self._begun = False  # a first contact whose answer was lost may have made the folder
         self._connected = False
 
     def connect(self) -> None:
         """Make contact, once. Raises `RemoteError`."""
         with self._lock:
             if not self._connected:
+                self._begun = True
                 self._connect()
                 self._connected = True
 
@@ -91,12 +93,14 @@ class Link:
     def close(self) -> None:
         """End everything of ours over there, with the scratch folder. Raises `RemoteError`."""
         with self._lock:
-            connected, self._connected = self._connected, False
-        if connected:
-            script = f'scratch=$4\n{END}\nrm -rf "$scratch"'
-            command = ["/bin/sh", "-c", script, "hob", self.mark, "", "at-once", self.scratch]
-            self.api.execute(command, timeout_s=_SCRIPT_S)
-        self.api.close()
+            begun, self._begun, self._connected = self._begun, False, False
+        try:
+            if begun:
+                script = f'scratch=$4\n{END}\nrm -rf "$scratch"'
+                command = ["/bin/sh", "-c", script, "hob", self.mark, "", "at-once", self.scratch]
+                self.api.execute(command, timeout_s=_SCRIPT_S)
+        finally:
+            self.api.close()
 
     def _connect(self) -> None:
         command = ["/bin/sh", "-c", _HELLO, "hob", self.root, self.scratch, *_PROGRAMS]
