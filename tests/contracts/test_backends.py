@@ -147,8 +147,6 @@ def sandbox(opened: Open) -> Sandbox:
 every_backend = pytest.mark.parametrize("opened", BACKENDS, indirect=True)
 # These work on files far away; the others share `Files`, which test_sandboxes.py covers.
 remote_ones = pytest.mark.parametrize("opened", REMOTES, indirect=True)
-# `LocalSandbox` gets sinks and scratch space with the shell that keeps state.
-far_ones = pytest.mark.parametrize("opened", BACKENDS[1:], indirect=True)
 
 
 def sh(sandbox: Sandbox, script: str, timeout_s: float = 30, **options: object):
@@ -450,7 +448,7 @@ def test_five_megabytes_are_kept_head_and_tail(sandbox: Sandbox):
     assert seen
 
 
-@far_ones
+@every_backend
 def test_a_sink_gets_every_byte(sandbox: Sandbox):
     taken: dict[str, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
     script = "for i in $(seq 200000); do echo $i; done; printf '\\377' >&2"
@@ -549,6 +547,7 @@ def test_background_work_lives_until_close(opened: Open, root: Path):
         assert "started\n" in result.stdout
         assert result.duration_s < 10
         assert survivors(word)
+        assert await box.jobs()
         before = (root / "talked").stat().st_size
         await asyncio.sleep(0.5)
         # Nobody reads what it prints any more, and still it can go on.
@@ -562,7 +561,7 @@ def test_background_work_lives_until_close(opened: Open, root: Path):
     assert (root / "talked").stat().st_size == size
 
 
-@far_ones
+@every_backend
 def test_scratch_is_private_keeps_state_and_goes(opened: Open, root: Path):
     async def session() -> str:
         box, other = opened("s"), opened("s")

@@ -6,9 +6,9 @@ import re
 from contextlib import suppress
 
 import pytest
-from hob.editing import EditRefused, apply, apply_bytes
 
 from editing import policies, refusals
+from hob.editing import EditRefused, apply, apply_bytes
 
 WRITTEN = [
     pytest.param(*row[1:], id=f"{stage.lower()}: {row[0]}")

@@ -39,6 +39,11 @@ class Container:
         self._swept = False
         self._empty = ""
 
+    @property
+    def begun(self) -> bool:
+        """Return whether it was started and not removed."""
+        return self._starting is not None
+
     async def ready(self) -> None:
         """Start it if it does not run. Raises `Unavailable`."""
         if self._starting is None:

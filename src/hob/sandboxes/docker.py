@@ -10,6 +10,7 @@ from hob.sandboxes.container import Container
 from hob.sandboxes.docker_arguments import Arguments, DockerSettings, Unavailable
 from hob.sandboxes.files import Files
 from hob.sandboxes.output import Output
+from hob.sandboxes.scripts import JOBS
 
 _LAST_S = 2.0  # for what a killed command printed to arrive
 _ENGINE_SAYS = (  # Docker's and podman's words for a container that is not there any more
@@ -89,8 +90,15 @@ class DockerSandbox:
         return await self._finished(call, output, command)
 
     async def jobs(self) -> Sequence[Job]:
-        """Return nothing: what is left running in the container is not listed; it ends with the container."""
-        return ()
+        """Return what commands left running in the container, oldest first; nothing if there is none."""
+        inside = ["exec", self._arguments.name, "sh", "-c", JOBS, "hob", self._arguments.mark]
+        try:
+            if not self._container.begun:
+                return ()
+            told = await self._container.client(inside)
+        except Unavailable:
+            return ()
+        return self._arguments.started.jobs(told.stdout)
 
     async def terminal(
         self,

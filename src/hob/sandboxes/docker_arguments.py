@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from hob.sandboxes.far_jobs import Started
 from hob.sandboxes.identity import process_mark
 from hob.sandboxes.scripts import MARKER, RUN, SIT
 
@@ -67,6 +68,8 @@ class Arguments:
         self._client_env = dict(client_env)
         self._protected = protected
         self._owner = owner
+        self.started = Started()
+        self.mark = f"{os.urandom(8).hex()}-"  # what the tokens of all calls start with
         self._calls = 0
         unique = os.urandom(8).hex()
         self.name = f"hob-{unique}"
@@ -85,7 +88,8 @@ class Arguments:
     def new_call(self) -> tuple[str, str]:
         """Return a folder inside and a token for one more command; by both its tree is ended."""
         self._calls += 1
-        return f"{self.scratch}/calls/{self._calls}", f"{os.urandom(8).hex()}-{self._calls};"
+        self.started.note(self._calls)
+        return f"{self.scratch}/calls/{self._calls}", f"{self.mark}{self._calls};"
 
     def run(self, empty: str) -> list[str]:
         """Return the client's arguments that start the container; `empty` is an empty folder of ours."""

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from hob.core.ports import ExecResult, FileError, FileInfo, Job, Report, Sink, Terminal
+from hob.sandboxes.far_jobs import Started
 from hob.sandboxes.output import Output
 from hob.sandboxes.remote_api import Api, RemoteError
 from hob.sandboxes.remote_calls import run_far
 from hob.sandboxes.remote_files import RemoteFiles
 from hob.sandboxes.remote_link import Link
+from hob.sandboxes.scripts import JOBS
 
 
 class RemoteSandbox:
@@ -40,6 +42,7 @@ class RemoteSandbox:
         self._link = Link(Api(url, key), root, env, owner=owner, orphans=orphans)
         self._files = RemoteFiles(self._link, root)
         self._calls = 0
+        self._started = Started()
 
     @property
     def root(self) -> str:
@@ -63,6 +66,7 @@ class RemoteSandbox:
     ) -> ExecResult:
         """Run an argument vector over there; without a server, exit code 126 and the reason. See the port."""
         self._calls += 1
+        self._started.note(self._calls)
         output = Output(max_bytes, report, sink)
         problem = _unsendable(command)
         if problem:
@@ -71,8 +75,14 @@ class RemoteSandbox:
         return await run_far(self._link, self._calls, output, command, env or {}, timeout_s)
 
     async def jobs(self) -> Sequence[Job]:
-        """Return nothing: what is left running over there is not listed; it is killed at the end."""
-        return ()
+        """Return what commands left running over there, oldest first; nothing without contact."""
+        if not self._calls:
+            return ()
+        try:
+            told = await asyncio.to_thread(self._link.script, JOBS, self._link.mark)
+        except RemoteError:
+            return ()
+        return self._started.jobs(told.stdout)
 
     async def terminal(
         self,

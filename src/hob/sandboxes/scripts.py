@@ -44,6 +44,20 @@ shift
 exec "$@"
 """
 
+# JOBS mark: tell of each process that carries a token which starts so: pid, number of the call, command.
+JOBS = r"""
+for entry in $(grep -zslF -e "HOB_CALL=$1" /proc/[0-9]*/environ); do
+  entry=${entry%/environ}
+  { read -r line <"$entry/stat"; } 2>/dev/null || continue
+  set -- "$1" ${line##*) }
+  case $2 in Z | X) continue ;; esac
+  token=$(tr '\0' '\n' <"$entry/environ" 2>/dev/null | grep -F -e "HOB_CALL=$1" | head -n 1)
+  number=${token#"HOB_CALL=$1"}
+  said=$(tr '\0\n' '  ' <"$entry/cmdline" 2>/dev/null | head -c 200)
+  printf '%s %s %s\n' "${entry#/proc/}" "${number%;}" "$said"
+done
+"""
+
 # ASK signal folder: send a signal to the process group of a command; print its leader.
 ASK = r"""
 { read -r leader <"$2/pid"; } 2>/dev/null || exit 0
