@@ -1,8 +1,9 @@
 """The one place that knows all names: settings become objects."""
 
 import asyncio
+import os
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from secrets import randbits
@@ -12,16 +13,23 @@ from hob.config import Config
 from hob.core.agent import Agent, Limits
 from hob.core.ids import compose
 from hob.core.permission import Mode
-from hob.core.ports import Blobs, Clock, Model, Sandbox, Store
+from hob.core.ports import Blobs, Checkpoints, Clock, Journal, Model, Sandbox, Store
 from hob.core.session import Session
 from hob.guard.modes import ModeGuard
 from hob.instructions.prompt import system_message
 from hob.loop.perform import Performer
 from hob.loop.toolbox import Toolbox
 from hob.sandboxes.environment import child_environment, sensitive_paths
+from hob.sandboxes.images import WorkspaceImages
 from hob.sandboxes.local import LocalSandbox, kill_leftovers
+from hob.sandboxes.recorder import Recorder
+from hob.sandboxes.recording import RecordingSandbox
+from hob.sandboxes.shadow import Shadow
+from hob.sandboxes.watch import CommandWatch
 from hob.sessions.service import Sessions
+from hob.sessions.undo import Undo
 from hob.stores.blobs import FileBlobs
+from hob.stores.checkpoints import CheckpointFolder
 from hob.stores.memory import MemoryBlobs, MemoryStore
 from hob.stores.sqlite import SqliteStore
 from hob.tools.first_set import TOOLS
@@ -86,25 +94,30 @@ async def open_house(
     blobs: Blobs = FileBlobs(config.data_dir / "blobs") if keep else MemoryBlobs()
     settings = Settings(max_read_lines=config.max_read_lines, bash_timeout_s=config.bash_timeout_s)
 
-    home = config.environment.get("HOME", "")
-    protected = sensitive_paths(home, str(config.data_dir))
+    protected = sensitive_paths(_home(config), str(config.data_dir))
+    memory = _Memory(config, protected) if keep and config.checkpoints != "off" else None
 
     def equip(session: Session) -> Performer:
         if any(c.status == "running" for c in session.calls):
             kill_leftovers(session.session_id)  # what a killed Hob left working beside us
-        sandbox = LocalSandbox(
+        local = LocalSandbox(
             session.workspace,
             child_environment(config.environment, session.session_id),
             protected,
             owner=session.session_id,
         )
+        sandbox, recorder, close = local, None, local.close
+        if memory is not None:
+            sandbox, recorder, close = memory.around(cast("Sandbox", local), session, local.close)
         supplies = {Sandbox: sandbox, Settings: settings, Clock: clock, Seen: Seen(session.seen)}
-        toolbox = Toolbox([bind(tool, supplies) for tool in TOOLS], blobs)
+        toolbox = Toolbox([bind(tool, supplies) for tool in TOOLS], blobs, recorder)
         guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
-        return Performer(make_model(), toolbox, guard, clock, sandbox.close)
+        return Performer(make_model(), toolbox, guard, clock, close)
 
     async with _open_store(config, keep=keep) as store:
         sessions = Sessions(store, clock, RandomIds(clock), equip)
+        if memory is not None:
+            memory.prune(clock)
         yield House(sessions, agent(), _limits(config, default_steps))
 
 
@@ -117,7 +130,66 @@ async def open_archive(config: Config) -> AsyncGenerator[Sessions]:
 
     clock = SystemClock()
     async with _open_store(config, keep=True) as store:
-        yield Sessions(store, clock, RandomIds(clock), equip)
+        forget = CheckpointFolder(config.data_dir / "checkpoints").forget
+        yield Sessions(store, clock, RandomIds(clock), equip, forget)
+
+
+@asynccontextmanager
+async def open_undo(config: Config) -> AsyncGenerator[tuple[Sessions, Undo]]:
+    """Yield the stored sessions and what takes back their changes."""
+    clock = SystemClock()
+    memory = _Memory(config, sensitive_paths(_home(config), str(config.data_dir)))
+    async with open_archive(config) as sessions, _open_store(config, keep=True) as store:
+        yield sessions, Undo(store, clock, RandomIds(clock), memory.journal, memory.images)
+
+
+class _Memory:
+    """Before-images and shadow repositories in the data folder."""
+
+    def __init__(self, config: Config, protected: Sequence[str]) -> None:
+        self._config, self._protected = config, protected
+        self._folder = CheckpointFolder(config.data_dir / "checkpoints")
+        self._shadows = config.data_dir / "shadows"
+
+    def journal(self, session_id: str) -> Journal:
+        """Return the journal of a session."""
+        return self._folder.journal(session_id)
+
+    def images(self, workspace: str) -> WorkspaceImages:
+        """Return the images of a workspace."""
+        return WorkspaceImages(workspace, self._protected)
+
+    def around(
+        self, local: Sandbox, session: Session, close: Callable[[], Awaitable[None]]
+    ) -> tuple[Sandbox, Checkpoints, Callable[[], Awaitable[None]]]:
+        """Return a sandbox of this machine with a memory, the memory, and what closes both."""
+        config, journal = self._config, self.journal(session.session_id)
+        images = self.images(session.workspace)
+        shadow = Shadow(
+            self._shadows,
+            local.root,
+            home=_home(config),
+            path=config.environment.get("PATH", os.defpath),
+            confirmed="checkpoints" in config.origins,
+        )
+        watch = CommandWatch(shadow, journal) if config.checkpoints == "on" else None
+        recorder = Recorder(images, journal, watch)
+
+        async def close_both() -> None:
+            await close()
+            images.close()
+
+        return RecordingSandbox(local, recorder), recorder, close_both
+
+    def prune(self, clock: Clock) -> None:
+        """Let old checkpoints go."""
+        now_s = clock.now_ms() / 1000
+        self._folder.prune(now_s)
+        CheckpointFolder(self._shadows).prune(now_s)
+
+
+def _home(config: Config) -> str:
+    return config.environment.get("HOME", "")
 
 
 @asynccontextmanager
