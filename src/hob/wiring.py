@@ -125,13 +125,14 @@ async def open_house(
 async def open_archive(config: Config) -> AsyncGenerator[Sessions]:
     """Yield the stored sessions, without a model: to list, show, export, fork, remove."""
 
-    def equip(session: Session) -> Performer:
-        raise AssertionError("an archive runs nothing")
-
     clock = SystemClock()
     async with _open_store(config, keep=True) as store:
         forget = CheckpointFolder(config.data_dir / "checkpoints").forget
-        yield Sessions(store, clock, RandomIds(clock), equip, forget)
+        yield Sessions(store, clock, RandomIds(clock), _runs_nothing, forget)
+
+
+def _runs_nothing(session: Session) -> Performer:
+    raise AssertionError("an archive runs nothing")
 
 
 @asynccontextmanager
@@ -139,7 +140,8 @@ async def open_undo(config: Config) -> AsyncGenerator[tuple[Sessions, Undo]]:
     """Yield the stored sessions and what takes back their changes."""
     clock = SystemClock()
     memory = _Memory(config, sensitive_paths(_home(config), str(config.data_dir)))
-    async with open_archive(config) as sessions, _open_store(config, keep=True) as store:
+    async with _open_store(config, keep=True) as store:
+        sessions = Sessions(store, clock, RandomIds(clock), _runs_nothing)
         yield sessions, Undo(store, clock, RandomIds(clock), memory.journal, memory.images)
 
 

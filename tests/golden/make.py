@@ -125,6 +125,10 @@ STORY: list[e.Event | Command] = [
     e.StepStarted(1),
     e.StepFinished(AssistantMessage("Done: the documentation says 2 now."), Usage(2100, 2050, 12)),
     e.TurnFinished("done"),
+    e.RestoreStarted("r-1", "undo", ("3.0",)),
+    e.RestoreFinished("r-1", "undo", ("3.0",), ("a.py",), (), "The person took back 3.0: a.py."),
+    e.RestoreStarted("r-2", "redo", ("3.0",)),
+    e.RestoreFinished("r-2", "redo", ("3.0",), (), ("a.py",), "The person did 3.0 again."),
 ]
 
 

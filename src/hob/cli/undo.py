@@ -28,7 +28,7 @@ async def undo_command(
         case "diff":
             desk.show_diff(await undo.diff(session_id))
             return 0
-        case "restore" if options.what != "files":
+        case "restore" if not options.files:
             return await desk.restore_conversation(session_id)
         case "redo":
             return await desk.restore(session_id, "redo", Wish())
@@ -60,7 +60,7 @@ class _Desk:
         recorded = await self._sessions.recorded(session_id)
         calls = await self._calls(session_id)
         place = place_before(recorded, calls[0], turn=self._options.turn)
-        both = self._options.what == "both"
+        both = not self._options.conversation
         if self._options.dry_run:
             code = await self.restore(session_id, "undo", self.wish()) if both else 0
             print(f"The conversation would go on from event {place} in a copy.")

@@ -30,9 +30,12 @@ def add_undo(commands: "Commands") -> None:
     _session(diff)
     diff.add_argument("--stat", action="store_true", help="only the numbers of lines")
     restore = commands.add_parser(
-        "restore", help="go back: files, the conversation (in a copy), or both", epilog=_CODES
+        "restore", help="go back: files and the conversation (in a copy)", epilog=_CODES
     )
-    restore.add_argument("what", choices=["files", "conversation", "both"])
+    # No positional for it: argparse before Python 3.13 would then not find SESSION behind an option.
+    parts = restore.add_mutually_exclusive_group()
+    parts.add_argument("--files", action="store_true", help="only the files, as undo does")
+    parts.add_argument("--conversation", action="store_true", help="only the conversation")
     _how_far(restore)
     _session(restore)
     _dry_run(restore)

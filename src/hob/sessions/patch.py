@@ -20,7 +20,10 @@ class Side(Struct, frozen=True):
 
 
 class Patch(Struct, frozen=True):
-    """The difference of one path, bytes that are not UTF-8 as surrogate escapes; line counts are 0 for what has no lines."""
+    """The difference of one path; line counts are 0 for what has no lines.
+
+    Bytes of `text` that are not UTF-8 are surrogate escapes.
+    """
 
     path: str
     text: str

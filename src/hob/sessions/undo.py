@@ -247,10 +247,11 @@ class _Desk:
         return self._journal.image(image.digest) if image.kind in ("file", "link") else b""
 
 
-def _order(leg: Leg) -> tuple[int, list[int], str]:
+def _order(leg: Leg) -> tuple[int, int, str]:
+    """Removals first, the deepest first; then what is made, folders before what is in them."""
     if leg.then.kind == "absent":
-        return 0, [-ord(sign) for sign in leg.path], ""
-    return 1, [], leg.path
+        return 0, -leg.path.count("/"), leg.path
+    return 1, 0, leg.path
 
 
 def _way(direction: str) -> e.Direction:
