@@ -32,10 +32,13 @@ from hob.stores.blobs import FileBlobs
 from hob.stores.checkpoints import CheckpointFolder
 from hob.stores.memory import MemoryBlobs, MemoryStore
 from hob.stores.sqlite import SqliteStore
+from hob.tools.auto_commit import AutoCommit
 from hob.tools.first_set import TOOLS
 from hob.tools.seen import Seen
 from hob.tools.settings import Settings
 from hob.tools.tool import bind
+
+AfterTurn = Callable[[Session], Awaitable[str]]
 
 
 class SystemClock:
@@ -106,13 +109,14 @@ async def open_house(
             protected,
             owner=session.session_id,
         )
-        sandbox, recorder, close = local, None, local.close
+        sandbox, recorder, close, after_turn = local, None, local.close, None
         if memory is not None:
-            sandbox, recorder, close = memory.around(cast("Sandbox", local), session, local.close)
+            around = memory.around(cast("Sandbox", local), session, local.close)
+            sandbox, recorder, close, after_turn = around
         supplies = {Sandbox: sandbox, Settings: settings, Clock: clock, Seen: Seen(session.seen)}
         toolbox = Toolbox([bind(tool, supplies) for tool in TOOLS], blobs, recorder)
         guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
-        return Performer(make_model(), toolbox, guard, clock, close)
+        return Performer(make_model(), toolbox, guard, clock, close, after_turn)
 
     async with _open_store(config, keep=keep) as store:
         sessions = Sessions(store, clock, RandomIds(clock), equip)
@@ -163,8 +167,8 @@ class _Memory:
 
     def around(
         self, local: Sandbox, session: Session, close: Callable[[], Awaitable[None]]
-    ) -> tuple[Sandbox, Checkpoints, Callable[[], Awaitable[None]]]:
-        """Return a sandbox of this machine with a memory, the memory, and what closes both."""
+    ) -> tuple[Sandbox, Checkpoints, Callable[[], Awaitable[None]], AfterTurn | None]:
+        """Return a sandbox of this machine with a memory, the memory, what closes both, and auto-commit."""
         config, journal = self._config, self.journal(session.session_id)
         images = self.images(session.workspace)
         shadow = Shadow(
@@ -181,7 +185,9 @@ class _Memory:
             await close()
             images.close()
 
-        return RecordingSandbox(local, recorder), recorder, close_both
+        commit = AutoCommit(local, journal, images, trailer=config.commit_trailer)
+        after_turn = commit.after_turn if config.auto_commit else None
+        return RecordingSandbox(local, recorder), recorder, close_both, after_turn
 
     def prune(self, clock: Clock) -> None:
         """Let old checkpoints go."""

@@ -269,3 +269,103 @@ def test_a_session_that_works_is_busy(shell):
     assert busy.returncode == 1
     assert "is in use by process" in busy.stderr
     assert (shell.workspace / "a.py").read_text(encoding="utf-8") == "x = 2\n"
+
+
+def repository(shell: Shell) -> None:
+    git(shell, "init", "-q", "-b", "main")
+    (shell.home / ".gitconfig").write_text(
+        "[user]\nname = Ada\nemail = ada@example.org\n", encoding="utf-8"
+    )
+    hook = put(shell, ".git/hooks/pre-commit", "#!/bin/sh\ntouch hooked\nexit 1\n")
+    hook.chmod(0o755)
+    put(shell, ".gitignore", "*.log\n")
+    for name in ("clean.py", "dirty.py", "other.py", "staged.py", "gone.py"):
+        put(shell, name, "one\n")
+    git(shell, "add", ".")
+    git(shell, "-c", "core.hooksPath=/dev/null", "commit", "-q", "-m", "start")
+
+
+COMMITTING = ("--auto-commit",)
+
+
+def test_auto_commit_keeps_what_was_dirty_apart_and_everything_else_as_it_was(shell):
+    repository(shell)
+    put(shell, "dirty.py", "one\nmine\n")
+    put(shell, "other.py", "one\nmine too\n")
+    put(shell, "staged.py", "one\nstaged\n")
+    git(shell, "add", "staged.py")
+    put(shell, "untracked.py", "u\n")
+    script = [
+        edit("clean.py", "one", "two"),
+        edit("dirty.py", "one", "two"),
+        edit("untracked.py", "u", "v"),
+        call("write_file", path="sub/new.py", content="n\n"),
+        bash("rm gone.py; echo x > run.log; echo made > made.py; python3 -c 'print(1)'"),
+        Turn(text="Done."),
+    ]
+    with serve(script) as server:
+        done = shell.run(server.base_url, "Fix the numbers.", "--yolo", *COMMITTING)
+    assert done.returncode == 0, done.stderr
+    assert "Committed " in done.stderr
+    subjects = git(shell, "log", "--format=%s").splitlines()
+    assert subjects == [
+        "fix: fix the numbers",
+        "Keep what was not committed before Hob's change",
+        "start",
+    ]
+    changed = git(shell, "show", "--name-status", "--format=", "HEAD").split()
+    assert changed == [
+        "M", "clean.py", "M", "dirty.py", "D", "gone.py", "A", "made.py", "A", "sub/new.py",
+        "M", "untracked.py",
+    ]  # fmt: skip
+    kept = git(shell, "show", "--name-status", "--format=", "HEAD~1").split()
+    assert kept == ["M", "dirty.py", "A", "untracked.py"]
+    assert git(shell, "show", "HEAD~1:dirty.py") == "one\nmine\n"
+    assert git(shell, "status", "--short") == " M other.py\nM  staged.py\n"
+    body = git(shell, "log", "-1", "--format=%B")
+    assert (
+        "- rm gone.py; echo x > run.log; echo made > made.py; python3 -c 'print(1)': exit code 0\n"
+        in body
+    )
+    assert "Session: s-" in body
+    assert body.strip().endswith("Co-authored-by: Hob <noreply@hob.invalid>")
+    assert git(shell, "log", "-1", "--format=%an <%ae>") == "Ada <ada@example.org>\n"
+    assert not (shell.workspace / "hooked").exists()
+
+
+def test_auto_commit_in_a_folder_of_a_larger_repository_and_without_a_first_commit(tmp_path):
+    outer = Shell(tmp_path)
+    git(outer, "init", "-q", "-b", "main")
+    (outer.home / ".gitconfig").write_text("[user]\nname = A\nemail = a@b.c\n", encoding="utf-8")
+    put(outer, "pkg/a.py", "1\n")
+    put(outer, "b.py", "1\n")
+    outer.environment["HOB_COMMIT_TRAILER"] = "0"
+    work(outer, edit("a.py", "1", "2"), options=(*COMMITTING, "-C", "pkg"))
+    assert git(outer, "show", "HEAD:pkg/a.py") == "2\n"
+    assert git(outer, "show", "HEAD~1:pkg/a.py") == "1\n"
+    assert git(outer, "status", "--short") == "?? b.py\n"
+    assert "Co-authored-by" not in git(outer, "log", "-1", "--format=%B")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (lambda shell: git(shell, "checkout", "-q", "--detach"), "HEAD is detached"),
+        (lambda shell: put(shell, ".git/MERGE_HEAD", git(shell, "rev-parse", "HEAD")), "a merge"),
+        (lambda shell: put(shell, ".git/rebase-merge/x", ""), "a rebase"),
+        (lambda shell: (shell.home / ".gitconfig").unlink(), "user.name"),
+    ],
+    ids=["detached", "merging", "rebasing", "nobody"],
+)
+def test_auto_commit_says_why_it_does_not(shell, prepare, words):
+    repository(shell)
+    prepare(shell)
+    head = git(shell, "rev-parse", "HEAD")
+    with serve([edit("clean.py", "one", "two"), Turn(text="Done.")]) as server:
+        done = shell.run(server.base_url, "go", "--yolo", *COMMITTING)
+    assert done.returncode == 0
+    assert "Not committed: " in done.stderr
+    assert words in done.stderr
+    assert git(shell, "rev-parse", "HEAD") == head
+    assert shell.hob("undo").returncode == 0
+    assert (shell.workspace / "clean.py").read_text(encoding="utf-8") == "one\n"

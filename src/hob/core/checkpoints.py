@@ -70,7 +70,14 @@ class Uncovered(Struct, frozen=True, tag_field="kind", tag="uncovered"):
     what: str
 
 
-Mark = Touched | CommandBegan | CommandEnded | Uncovered
+class Committed(Struct, frozen=True, tag_field="kind", tag="committed"):
+    """All before this is in a commit, or was told to a person as not committed."""
+
+    call_id: str
+    told: str
+
+
+Mark = Touched | CommandBegan | CommandEnded | Uncovered | Committed
 
 
 class Change(Struct, frozen=True):
@@ -113,6 +120,8 @@ def checkpoints(marks: Iterable[Mark]) -> list[Checkpoint]:
                 one.open_tree = ""
             case Uncovered(_, what):
                 one.uncovered.append(what)
+            case Committed():
+                pass
     for one in found.values():
         one.changes = {p: c for p, c in one.changes.items() if not c.before.same(c.after)}
     return list(found.values())

@@ -217,6 +217,18 @@ async def _no_submodules(sandbox: Sandbox, paths: list[str]) -> None:
             )
 
 
+async def repository_above(sandbox: Sandbox) -> str:
+    """Return the top folder of the repository if the workspace is a folder in it, else "". Raises `FileError`."""
+    return await _above(sandbox)
+
+
+async def run_git(sandbox: Sandbox, *arguments: str, env: dict[str, str]) -> ExecResult:
+    """Run git with everything off by which it would run programs; its output up to 1 MB."""
+    return await sandbox.exec(
+        [*_GIT, *arguments], timeout_s=_LIMIT_S, max_bytes=_CONFIG_BYTES, env={**_ALWAYS, **env}
+    )
+
+
 async def _git(sandbox: Sandbox, *arguments: str, env: dict[str, str]) -> ExecResult:
     return await sandbox.exec(
         [*_GIT, *arguments], timeout_s=_LIMIT_S, max_bytes=_KEPT_BYTES, env=env
