@@ -9,7 +9,6 @@ import fcntl
 import os
 import shutil
 import stat
-import subprocess
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -18,10 +17,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from hob.sandboxes.shadow_git import LIMIT_S, ShadowError, ShadowGit
+
 MAX_FILES = 50_000
 MAX_FILE_BYTES = 10 << 20
 MAX_TOTAL_BYTES = 2 << 30
-LIMIT_S = 5.0
 
 _SLOW_S = 0.5  # many files look changed by their times alone: refresh what the index knows of them
 _MANY = 200
@@ -39,25 +39,11 @@ _EXCLUDED = (
 )  # fmt: skip
 
 
-class ShadowError(Exception):
-    """No snapshot can be taken; the text says why in a few words."""
-
-
 class Snapshot(Struct, frozen=True):
     """A tree in the shadow repository; `left_out` names what in the workspace it does not hold."""
 
     tree: str
     left_out: tuple[str, ...] = ()
-
-
-class Difference(Struct, frozen=True):
-    """One path between two snapshots. Git's modes and object names, "" where there is nothing."""
-
-    path: str
-    old_mode: str
-    old_object: str
-    new_mode: str
-    new_object: str
 
 
 class Shadow:
@@ -75,17 +61,7 @@ class Shadow:
         self._folder = folder / sha256(os.fsencode(root)).hexdigest()[:32]
         self._root, self._home, self._confirmed = Path(root), home, confirmed
         self._data = folder
-        self._environment = {
-            "PATH": path,
-            "LC_ALL": "C",
-            "GIT_DIR": str(self._folder),
-            "GIT_WORK_TREE": root,
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_LITERAL_PATHSPECS": "1",
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_ALLOW_PROTOCOL": "none",
-        }
+        self.git = ShadowGit(self._folder, root, path)
 
     def refusal(self) -> str:
         """Return why this root gets no snapshots, or ""."""
@@ -107,7 +83,7 @@ class Shadow:
             if not (self._folder / "HEAD").exists():
                 self._make(deadline)
             begun = time.monotonic()
-            listed = self._git(deadline, "ls-files", "-z", "-m", "-o", "--exclude-standard")
+            listed = self.git.run(deadline, "ls-files", "-z", "-m", "-o", "--exclude-standard")
             slow = time.monotonic() - begun > _SLOW_S
             fresh, gone, left_out = self._sort(sorted({one for one in listed.split(b"\0") if one}))
             tree = self._folder / "tree"
@@ -115,51 +91,11 @@ class Shadow:
                 tree.unlink(missing_ok=True)
                 self._feed(deadline, fresh, "--add", "--remove", "--replace")
                 self._feed(deadline, gone, "--force-remove")
-                tree.write_bytes(self._git(deadline, "write-tree").strip())
+                tree.write_bytes(self.git.run(deadline, "write-tree").strip())
             elif slow:
-                self._git(deadline, "update-index", "-q", "--refresh", expected=(0, 1))
+                self.git.run(deadline, "update-index", "-q", "--refresh", expected=(0, 1))
             self._prune()
             return Snapshot(tree.read_text(encoding="ascii"), tuple(left_out))
-
-    def differences(self, before: str, after: str) -> Sequence[Difference]:
-        """Return what differs between two trees. Raises `ShadowError`."""
-        if before == after:
-            return ()
-        raw = self._git(
-            time.monotonic() + LIMIT_S,
-            "diff-tree", "-r", "-z", "--no-renames", "--full-index", before, after,
-        ).split(b"\0")  # fmt: skip
-        found: list[Difference] = []
-        for head, path in zip(raw[::2], raw[1::2], strict=False):
-            old_mode, new_mode, old, new, _ = head.decode("ascii").lstrip(":").split(" ")
-            present = [
-                (m, o) if m != "000000" else ("", "") for m, o in ((old_mode, old), (new_mode, new))
-            ]
-            found.append(Difference(os.fsdecode(path), *present[0], *present[1]))
-        return found
-
-    def folders(self, tree: str) -> frozenset[str]:
-        """Return all folders of a tree. Raises `ShadowError`."""
-        raw = self._git(
-            time.monotonic() + LIMIT_S, "ls-tree", "-d", "-r", "-z", "--name-only", tree
-        )
-        return frozenset(os.fsdecode(one) for one in raw.split(b"\0") if one)
-
-    def contents(self, objects: Sequence[str]) -> dict[str, bytes]:
-        """Return the bytes of objects by name. Raises `ShadowError`."""
-        wanted = sorted(set(objects) - {""})
-        if not wanted:
-            return {}
-        given = "".join(f"{one}\n" for one in wanted).encode()
-        raw = self._git(time.monotonic() + LIMIT_S, "cat-file", "--batch", given=given)
-        found: dict[str, bytes] = {}
-        place = 0
-        for name in wanted:
-            end = raw.index(b"\n", place)
-            size = int(raw[place:end].rsplit(b" ", 1)[-1])
-            found[name] = raw[end + 1 : end + 1 + size]
-            place = end + 1 + size + 1
-        return found
 
     def _sort(self, paths: Sequence[bytes]) -> tuple[list[bytes], list[bytes], list[str]]:
         """Part changed paths into those to take in, those to drop, and words on what is left out."""
@@ -195,7 +131,7 @@ class Shadow:
     def _indexed(self, paths: Sequence[bytes]) -> list[bytes]:
         if not paths:
             return []
-        listed = self._git(time.monotonic() + LIMIT_S, "ls-files", "-z", "-c").split(b"\0")
+        listed = self.git.run(time.monotonic() + LIMIT_S, "ls-files", "-z", "-c").split(b"\0")
         return sorted(set(paths) & set(listed))
 
     def _known(self) -> int:
@@ -212,10 +148,10 @@ class Shadow:
             # What counts as big is streamed into one pack: a fifth of the time of as many loose objects.
             large = len(paths) >= _MANY
             pack = ("-c", "core.bigFileThreshold=1", "-c", "core.compression=1") if large else ()
-            self._git(deadline, *pack, "update-index", *options, "-z", "--stdin", given=given)
+            self.git.run(deadline, *pack, "update-index", *options, "-z", "--stdin", given=given)
 
     def _make(self, deadline: float) -> None:
-        self._git(deadline, "init", "-q", "--template=")
+        self.git.run(deadline, "init", "-q", "--template=")
         info = self._folder / "info"
         info.mkdir(mode=0o700, exist_ok=True)
         (info / "attributes").write_text(_ATTRIBUTES, encoding="utf-8")
@@ -249,7 +185,7 @@ class Shadow:
             return
         stamp.touch()
         if seen is not None:
-            self._git(time.monotonic() + 60.0, "prune", "--expire=1.day.ago")
+            self.git.run(time.monotonic() + 60.0, "prune", "--expire=1.day.ago")
             objects = self._folder / "objects"
             size = sum(one.stat().st_size for one in objects.rglob("*") if one.is_file())
             if size > MAX_TOTAL_BYTES:
@@ -257,48 +193,6 @@ class Shadow:
                     (self._folder / name).unlink(missing_ok=True)
                 shutil.rmtree(objects, ignore_errors=True)
                 objects.mkdir()
-
-    def _git(
-        self,
-        deadline: float,
-        *arguments: str,
-        given: bytes | None = None,
-        expected: Sequence[int] = (0,),
-    ) -> bytes:
-        own = self._root / ".git" / "info" / "exclude"
-        command = [
-            "git",
-            "-c", "core.hooksPath=/dev/null",
-            "-c", "core.fsmonitor=false",
-            "-c", "core.attributesFile=/dev/null",
-            "-c", f"core.excludesFile={own if own.is_file() else os.devnull}",
-            "-c", "core.autocrlf=false",
-            "-c", "core.quotePath=false",
-            "-c", "gc.auto=0",
-            "-c", "maintenance.auto=false",
-            *arguments,
-        ]  # fmt: skip
-        try:
-            done = subprocess.run(
-                command,
-                cwd=self._root,
-                env=self._environment,
-                input=given,
-                stdin=subprocess.DEVNULL if given is None else None,
-                capture_output=True,
-                timeout=max(0.1, deadline - time.monotonic()),
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise ShadowError(f"a snapshot takes longer than {LIMIT_S:g} s") from None
-        except OSError as error:
-            raise ShadowError(f"git cannot be run: {error.strerror}") from None
-        if done.returncode not in expected:
-            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-            raise ShadowError(
-                f"git {' '.join(arguments[:2])} failed: {said[-1] if said else done.returncode}"
-            )
-        return done.stdout
 
 
 def _look(path: Path) -> os.stat_result | None:

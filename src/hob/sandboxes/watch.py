@@ -15,7 +15,8 @@ from hob.core.checkpoints import (
     storable,
 )
 from hob.core.ports import Journal
-from hob.sandboxes.shadow import Shadow, ShadowError
+from hob.sandboxes.shadow import Shadow
+from hob.sandboxes.shadow_git import ShadowError
 
 
 class CommandWatch:
@@ -23,12 +24,14 @@ class CommandWatch:
 
     def __init__(self, shadow: Shadow, journal: Journal) -> None:
         self._shadow, self._journal = shadow, journal
-        self._off = shadow.refusal()
+        self._off = ""  # why it gave up for good
+        self._refused = ""  # why it does nothing yet: a `git init` changes that
         self._left_out: set[str] = set()
 
     def begin(self, call_id: str) -> str:
         """Take a snapshot and return its tree, "" if there is none."""
-        if self._off:
+        self._refused = self._off or self._shadow.refusal()
+        if self._refused:
             return ""
         try:
             tree = self._shadow.snapshot().tree
@@ -56,17 +59,18 @@ class CommandWatch:
         return marks, self._notes()
 
     def _notes(self) -> Sequence[str]:
-        off = [f"Undo does not cover what commands change: {self._off}."] if self._off else []
+        why = self._off or self._refused
+        off = [f"Undo does not cover what commands change: {why}."] if why else []
         return [*off, *(f"Undo does not cover {one}." for one in sorted(self._left_out))]
 
     def _differences(self, call_id: str, old: str, new: str) -> list[Mark]:
-        found = self._shadow.differences(old, new)
-        data = self._shadow.contents(
+        found = self._shadow.git.differences(old, new)
+        data = self._shadow.git.contents(
             [name for one in found for name in (one.old_object, one.new_object)]
         )
         known = frozenset[str]()
         if any(not one.old_mode and "/" in one.path for one in found):
-            known = self._shadow.folders(old)
+            known = self._shadow.git.folders(old)
         marks: list[Mark] = []
         made: set[str] = set()
         for one in found:
