@@ -1,11 +1,14 @@
 """Settings, read once at the door. Flags go before environment, user file and defaults; each value knows its origin."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 MODES = ("read-only", "workspace-write", "full", "locked")
+EDIT_FORMATS = ("tools", "diff", "diff-fenced", "whole", "udiff", "architect")
+SANDBOXES = ("local", "docker", "remote")
 MODE_ALIASES = {
     "plan": "read-only",
     "auto-edit": "workspace-write",
@@ -44,6 +47,14 @@ class Config:
     first_token_timeout_s: float | None = None  # None: as the adapter thinks fit
     token_timeout_s: float | None = None
     max_read_lines: int = 500
+    edit_format: str = "tools"
+    editor_model: str = ""  # of the architect, on the same server; empty: the same model
+    sandbox: str = "local"
+    docker_image: str = ""
+    docker_program: str = "docker"
+    docker_network: str = "none"  # the name of one of the engine's networks, to let commands out
+    remote_url: str = ""
+    remote_key: str = ""
     data_dir: Path = Path()
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     origins: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -63,6 +74,8 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str] | None = No
         if value is not None:
             values[name], origins[name] = value, f"--{name.replace('_', '-')}"
     values["permission_mode"] = _mode(str(values.get("permission_mode", "workspace-write")))
+    values["edit_format"] = _edit_format(str(values.get("edit_format", "tools")))
+    _check_sandbox(values)
     return Config(**values, origins=origins)  # pyright: ignore[reportArgumentType]
 
 
@@ -85,6 +98,14 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "first_token_timeout_s": ("HOB_FIRST_TOKEN_TIMEOUT",),
     "token_timeout_s": ("HOB_TOKEN_TIMEOUT",),
     "max_read_lines": ("HOB_MAX_READ_LINES",),
+    "edit_format": ("HOB_EDIT_FORMAT",),
+    "editor_model": ("HOB_EDITOR_MODEL",),
+    "sandbox": ("HOB_SANDBOX",),
+    "docker_image": ("HOB_DOCKER_IMAGE",),
+    "docker_program": ("HOB_DOCKER_PROGRAM",),
+    "docker_network": ("HOB_DOCKER_NETWORK",),
+    "remote_url": ("HOB_REMOTE_URL",),
+    "remote_key": ("HOB_REMOTE_KEY",),
 }
 _NUMBERS = {
     "max_steps": int,
@@ -130,6 +151,26 @@ def _mode(text: str) -> str:
     if mode not in MODES:
         raise ConfigError(f"Permission mode {text!r} is not known: give one of {', '.join(MODES)}.")
     return mode
+
+
+def _edit_format(text: str) -> str:
+    if text not in EDIT_FORMATS:
+        raise ConfigError(
+            f"Edit format {text!r} is not known: give one of {', '.join(EDIT_FORMATS)}."
+        )
+    return text
+
+
+def _check_sandbox(values: Mapping[str, object]) -> None:
+    kind, url = str(values.get("sandbox", "local")), str(values.get("remote_url", ""))
+    if kind not in SANDBOXES:
+        raise ConfigError(f"Sandbox {kind!r} is not known: give one of {', '.join(SANDBOXES)}.")
+    if kind == "docker" and not values.get("docker_image"):
+        raise ConfigError("The docker sandbox needs an image: set HOB_DOCKER_IMAGE.")
+    if kind == "remote" and re.fullmatch(r"https?://[^/\s?#]+[^\s?#]*", url) is None:
+        raise ConfigError(
+            f"HOB_REMOTE_URL is {url!r}: give a SWE-ReX server, as http://127.0.0.1:8000."
+        )
 
 
 def _data_dir(env: Mapping[str, str]) -> Path:

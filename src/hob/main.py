@@ -107,14 +107,15 @@ async def _demo(options: Namespace) -> int:
 
 async def _run(options: Namespace) -> int:
     from hob.cli.run import Task, run_task, with_standard_input
-    from hob.cli.workspace import real_workspace
+    from hob.cli.workspace import far_workspace, real_workspace
     from hob.config import load
     from hob.models.discovery import discover
     from hob.wiring import open_house
 
     output_format = options.output_format or "text"
     config = load(_settings(options))
-    workspace = real_workspace(options.workspace)
+    where = far_workspace if config.sandbox == "remote" else real_workspace
+    workspace = where(options.workspace)
     words = [options.prompt or "", *getattr(options, "task", [])]
     text = " ".join(word for word in words if word)
     if options.command != "demo":
@@ -179,9 +180,22 @@ def _model_maker(found: "Found", config: "Config") -> "Callable[[], Model]":
     from hob.models.patience import patience_for
 
     patience = patience_for(found.base_url, config.first_token_timeout_s, config.token_timeout_s)
-    return lambda: OpenAIChat(
-        base_url=found.base_url, model=found.model, api_key=found.api_key, patience=patience
-    )
+
+    def server(model: str) -> OpenAIChat:
+        return OpenAIChat(
+            base_url=found.base_url, model=model, api_key=found.api_key, patience=patience
+        )
+
+    if config.edit_format == "tools":
+        return lambda: server(found.model)
+    if config.edit_format == "architect":
+        from hob.models.architect import Architect
+
+        editor = config.editor_model or found.model
+        return lambda: Architect(server(found.model), server(editor))
+    from hob.models.text_protocol import TextProtocol
+
+    return lambda: TextProtocol(server(found.model), config.edit_format)
 
 
 def _settings(options: Namespace) -> dict[str, object]:
@@ -196,6 +210,9 @@ def _settings(options: Namespace) -> dict[str, object]:
         "acknowledge_failures",
         "checkpoints",
         "auto_commit",
+        "edit_format",
+        "editor_model",
+        "sandbox",
     )
     flags: dict[str, object] = {name: getattr(options, name, None) for name in names}
     if getattr(options, "yolo", False):

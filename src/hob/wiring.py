@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from secrets import randbits
 from typing import cast
 
@@ -19,11 +21,14 @@ from hob.guard.modes import ModeGuard
 from hob.instructions.prompt import system_message
 from hob.loop.perform import Performer
 from hob.loop.toolbox import Toolbox
-from hob.sandboxes.environment import child_environment, sensitive_paths
+from hob.sandboxes.docker import DockerSandbox
+from hob.sandboxes.docker_arguments import DockerSettings, client_environment
+from hob.sandboxes.environment import child_environment, far_environment, sensitive_paths
 from hob.sandboxes.images import WorkspaceImages
 from hob.sandboxes.local import LocalSandbox, kill_leftovers
 from hob.sandboxes.recorder import Recorder
 from hob.sandboxes.recording import RecordingSandbox
+from hob.sandboxes.remote import RemoteSandbox
 from hob.sandboxes.shadow import Shadow
 from hob.sandboxes.watch import CommandWatch
 from hob.sessions.service import Sessions
@@ -33,6 +38,7 @@ from hob.stores.checkpoints import CheckpointFolder
 from hob.stores.memory import MemoryBlobs, MemoryStore
 from hob.stores.sqlite import SqliteStore
 from hob.tools.auto_commit import AutoCommit
+from hob.tools.edits import apply_edits
 from hob.tools.first_set import TOOLS
 from hob.tools.seen import Seen
 from hob.tools.settings import Settings
@@ -95,26 +101,25 @@ async def open_house(
     """Yield a house whose sessions get their model from `make_model`; without `keep` nothing stays on disk."""
     clock = SystemClock()
     blobs: Blobs = FileBlobs(config.data_dir / "blobs") if keep else MemoryBlobs()
-    settings = Settings(max_read_lines=config.max_read_lines, bash_timeout_s=config.bash_timeout_s)
+    settings = Settings(
+        max_read_lines=config.max_read_lines,
+        bash_timeout_s=config.bash_timeout_s,
+        ripgrep=_ripgrep(),
+    )
 
     protected = sensitive_paths(_home(config), str(config.data_dir))
     memory = _Memory(config, protected) if keep and config.checkpoints != "off" else None
 
     def equip(session: Session) -> Performer:
-        if any(c.status == "running" for c in session.calls):
-            kill_leftovers(session.session_id)  # what a killed Hob left working beside us
-        local = LocalSandbox(
-            session.workspace,
-            child_environment(config.environment, session.session_id),
-            protected,
-            owner=session.session_id,
-        )
-        sandbox, recorder, close, after_turn = local, None, local.close, None
-        if memory is not None:
-            around = memory.around(cast("Sandbox", local), session, local.close)
-            sandbox, recorder, close, after_turn = around
+        records = str(config.data_dir / "writes") if keep else ""
+        inner = open_sandbox(config, session, protected, records)
+        sandbox, recorder, close, after_turn = inner, None, inner.close, None
+        if memory is not None and not isinstance(inner, RemoteSandbox):
+            sandbox, recorder, close, after_turn = memory.around(inner, session)
         supplies = {Sandbox: sandbox, Settings: settings, Clock: clock, Seen: Seen(session.seen)}
-        toolbox = Toolbox([bind(tool, supplies) for tool in TOOLS], blobs, recorder)
+        # Only what a text protocol writes calls it; no agent has it in its list.
+        tools = TOOLS if config.edit_format == "tools" else (*TOOLS, apply_edits)
+        toolbox = Toolbox([bind(tool, supplies) for tool in tools], blobs, recorder)
         guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
         return Performer(make_model(), toolbox, guard, clock, close, after_turn)
 
@@ -123,6 +128,31 @@ async def open_house(
         if memory is not None:
             memory.prune(clock)
         yield House(sessions, agent(), _limits(config, default_steps))
+
+
+def open_sandbox(
+    config: Config, session: Session, protected: Sequence[str], records: str
+) -> LocalSandbox | DockerSandbox | RemoteSandbox:
+    """Return where a session's commands run; what a killed Hob left working beside us is ended."""
+    crashed = any(call.status == "running" for call in session.calls)
+    owner = session.session_id
+    if config.sandbox == "local":
+        if crashed:
+            kill_leftovers(owner)
+        env = child_environment(config.environment, owner)
+        return LocalSandbox(session.workspace, env, protected, owner=owner, records=records)
+    env = far_environment(config.environment, owner)
+    if config.sandbox == "docker":
+        settings = DockerSettings(
+            image=config.docker_image, program=config.docker_program, network=config.docker_network
+        )
+        client_env = client_environment(config.environment)
+        return DockerSandbox(
+            session.workspace, settings, env, client_env, protected=protected, owner=owner
+        )
+    return RemoteSandbox(
+        session.workspace, config.remote_url, config.remote_key, env, owner=owner, orphans=crashed
+    )
 
 
 @asynccontextmanager
@@ -166,14 +196,14 @@ class _Memory:
         return WorkspaceImages(workspace, self._protected)
 
     def around(
-        self, local: Sandbox, session: Session, close: Callable[[], Awaitable[None]]
+        self, inner: LocalSandbox | DockerSandbox, session: Session
     ) -> tuple[Sandbox, Checkpoints, Callable[[], Awaitable[None]], AfterTurn | None]:
-        """Return a sandbox of this machine with a memory, the memory, what closes both, and auto-commit."""
+        """Return a sandbox on files of this machine with a memory, the memory, what closes both, and auto-commit."""
         config, journal = self._config, self.journal(session.session_id)
         images = self.images(session.workspace)
         shadow = Shadow(
             self._shadows,
-            local.root,
+            images.root,
             home=_home(config),
             path=config.environment.get("PATH", os.defpath),
             confirmed="checkpoints" in config.origins,
@@ -182,12 +212,13 @@ class _Memory:
         recorder = Recorder(images, journal, watch)
 
         async def close_both() -> None:
-            await close()
+            await inner.close()
             images.close()
 
-        commit = AutoCommit(local, journal, images, trailer=config.commit_trailer)
-        after_turn = commit.after_turn if config.auto_commit else None
-        return RecordingSandbox(local, recorder), recorder, close_both, after_turn
+        sandbox = RecordingSandbox(cast("Sandbox", inner), recorder)
+        commit = AutoCommit(sandbox, journal, images, trailer=config.commit_trailer)
+        wanted = config.auto_commit and isinstance(inner, LocalSandbox)
+        return sandbox, recorder, close_both, commit.after_turn if wanted else None
 
     def prune(self, clock: Clock) -> None:
         """Let old checkpoints go."""
@@ -217,3 +248,9 @@ def _limits(config: Config, default_steps: int) -> Limits:
         max_calls_per_step=1 if config.one_action else None,
         acknowledge_failures=config.acknowledge_failures,
     )
+
+
+def _ripgrep() -> str:
+    """Return the `rg` that was installed with us, else the one on the path."""
+    ours = Path(sys.executable).with_name("rg")
+    return str(ours) if ours.exists() else "rg"

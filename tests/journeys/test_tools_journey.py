@@ -101,7 +101,7 @@ async def repair(ok: Any, no: Any) -> None:
     assert await ok("grep", pattern=r"return a\b") == "pkg/sum.py:2:     return a - b"
     assert await ok("read_file", path="pkg/sum.py") == "1\tdef add(a, b):\n2\t    return a - b"
     assert "nearest lines" in await no(
-        "edit_file", path="pkg/sum.py", search="  return a  - b", replace="x"
+        "edit_file", path="pkg/sum.py", search="return a * c", replace="x"
     )
     await ok("edit_file", path="pkg/sum.py", search="a - b", replace="a + b")
     assert await ok("bash", command="python3 -B pkg/check.py") == "exit code 0\nstdout:\nfine"

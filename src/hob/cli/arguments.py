@@ -94,6 +94,18 @@ def _model_options(to: argparse.ArgumentParser, *, top_level: bool) -> None:
         metavar="URL",
         help="OpenAI-compatible server, as http://127.0.0.1:8080/v1",
     )
+    to.add_argument(
+        "--edit-format",
+        default=unset,
+        metavar="FORMAT",
+        help="tools (default); for models without tool calling diff, diff-fenced, whole or udiff; architect",
+    )
+    to.add_argument(
+        "--editor-model",
+        default=unset,
+        metavar="NAME",
+        help="with --edit-format architect: the model that writes the edits",
+    )
 
 
 def _run_options(to: argparse.ArgumentParser, *, top_level: bool = True) -> None:
@@ -120,6 +132,13 @@ def _run_options(to: argparse.ArgumentParser, *, top_level: bool = True) -> None
     )
     to.add_argument(
         "--yolo", action="store_true", default=off, help="same as --permission-mode full"
+    )
+    to.add_argument(
+        "--sandbox",
+        default=unset,
+        metavar="KIND",
+        help="where commands run: local (default), docker (image in HOB_DOCKER_IMAGE) or remote (SWE-ReX"
+        " server in HOB_REMOTE_URL, key in HOB_REMOTE_KEY; -C then names a folder on that machine)",
     )
     _limit_options(to, unset)
     _session_options(to, unset, off)

@@ -1,5 +1,6 @@
 """Which folder is worked in."""
 
+import posixpath
 from pathlib import Path
 
 from hob.core.errors import CommandRefused
@@ -21,3 +22,15 @@ def real_workspace(folder: str | None) -> str:
             f"{str(path)!r} is the whole machine: name a project's folder with -C."
         )
     return str(path)
+
+
+def far_workspace(folder: str | None) -> str:
+    """Return the absolute path of a folder on a remote sandbox's machine. Raises `CommandRefused`."""
+    if not folder or not folder.startswith("/") or not folder.isprintable():
+        raise CommandRefused(
+            "A remote sandbox needs its folder's absolute path over there: give -C."
+        )
+    path = posixpath.normpath(folder).replace("//", "/")
+    if path == "/":
+        raise CommandRefused("'/' is the whole machine: name a project's folder with -C.")
+    return path

@@ -1,84 +1,105 @@
-"""Carry the change from one text to another over to a third: line by line, or not at all.
+"""One line in three forms: the file's, as quoted, as wanted; the change is carried over."""
 
-The classic three-way merge (diff3; Khanna, Kunal and Pierce 2007). Changes that touch or overlap are
-a conflict, unless both sides made the same one.
-"""
-
-from collections.abc import Sequence
 from difflib import SequenceMatcher
-from typing import NamedTuple
 
-MAX_COMPARED = 3000  # differing lines on one side that are compared; difflib is quadratic
+from hob.editing.spelling import LONG_LINE, fold, tokens
 
-
-class _Change(NamedTuple):
-    """Lines `first` up to `last` of the base (from 0, the last one not included) become `lines`."""
-
-    first: int
-    last: int
-    lines: list[str]
+_MOST_TOKENS = 300
 
 
-def merge(base: str, mine: str, theirs: str) -> str | None:
-    """Return `theirs` with what changed from `base` to `mine`; None if the two changes conflict.
+def merged(own: str, quoted: str, wanted: str) -> str | None:
+    """Return the file's line with the change from `quoted` to `wanted`, None if they collide.
 
-    Line endings count as part of a line. Texts that differ in more than 3,000 lines are a conflict.
+    All three come without their indentation. Spelling that only the quotation has is not written.
     """
-    if theirs == base or mine == theirs:
-        return mine
-    if mine == base:
-        return theirs
-    lines = _lines(base)
-    ours, others = _changes(lines, _lines(mine)), _changes(lines, _lines(theirs))
-    if ours is None or others is None:
+    if own == quoted:
+        return wanted
+    if own.rstrip() == quoted.rstrip():
+        # Blanks at the end were left out or added by the way; the file's stay.
+        return wanted.rstrip() + own[len(own.rstrip()) :]
+    if quoted.rstrip() == wanted.rstrip():
+        return own
+    if max(len(own), len(quoted), len(wanted)) > LONG_LINE:
         return None
-    joined = _joined(ours, others)
-    if joined is None:
-        return None
-    result: list[str] = []
-    at = 0
-    for change in joined:
-        result += lines[at : change.first] + change.lines
-        at = change.last
-    return "".join(result + lines[at:])
+    return _merged(_words(own), _words(quoted), _words(wanted))
 
 
-def _lines(text: str) -> list[str]:
-    # Not `splitlines`: a form feed or U+2028 ends no line of a program.
-    lines = text.split("\n")
-    last = lines.pop()
-    return [line + "\n" for line in lines] + ([last] if last else [])
-
-
-def _changes(base: list[str], other: list[str]) -> list[_Change] | None:
-    head = _common(base, other)
-    tail = _common(base[head:][::-1], other[head:][::-1])
-    left, right = base[head : len(base) - tail], other[head : len(other) - tail]
-    if max(len(left), len(right)) > MAX_COMPARED:
-        return None
-    blocks = SequenceMatcher(None, left, right, autojunk=False).get_opcodes()
-    return [
-        _Change(head + first, head + last, right[start:end])
-        for tag, first, last, start, end in blocks
-        if tag != "equal"
-    ]
-
-
-def _common(left: Sequence[str], right: Sequence[str]) -> int:
-    for place, (one, other) in enumerate(zip(left, right, strict=False)):
-        if one != other:
-            return place
-    return min(len(left), len(right))
-
-
-def _joined(ours: list[_Change], others: list[_Change]) -> list[_Change] | None:
-    """Return both lists of changes in order, None where two of them meet."""
-    joined: list[_Change] = []
-    for change in sorted([*ours, *others], key=lambda one: (one.first, one.last)):
-        before = joined[-1] if joined else None
-        if before == change:
+def _words(line: str) -> list[tuple[str, str]]:
+    """Return each token with the blanks before it; strings are split into their words too."""
+    found: list[tuple[str, str]] = []
+    gap = ""
+    for token in tokens(line):
+        if token.isspace():
+            gap = token
             continue
-        if before is not None and change.first <= before.last:
+        for part in _parts(token):
+            if part.isspace():
+                gap = part
+            else:
+                found.append((gap, part))
+                gap = ""
+    return [*found, (gap, "")]
+
+
+def _parts(token: str) -> list[str]:
+    inner = token[1:-1]
+    if len(token) < 2 or token[0] not in "'\"" or {"'", '"'} & set(inner):
+        return [token]
+    return [token[0], *tokens(inner), token[-1]]
+
+
+def _merged(
+    own: list[tuple[str, str]], quoted: list[tuple[str, str]], wanted: list[tuple[str, str]]
+) -> str | None:
+    if max(len(own), len(quoted), len(wanted)) > _MOST_TOKENS:
+        return None
+    place = _places(own, quoted)
+    parts: list[str] = []
+    names = [[token for _, token in line] for line in (quoted, wanted)]
+    blocks = SequenceMatcher(None, *names, autojunk=False).get_opcodes()
+    for tag, i1, i2, j1, j2 in blocks:
+        start, end = place[i1], place[i2]
+        if start is None or end is None:
             return None
-        joined.append(change)
-    return joined
+        if tag == "equal":
+            parts += _kept(own[start:end], quoted[i1], wanted[j1])
+        elif end - start == i2 - i1 and _same(own[start:end], quoted[i1:i2]):
+            parts += [gap + token for gap, token in wanted[j1:j2]]
+        else:
+            # What is replaced has to be known word for word.
+            return None
+    return "".join(parts)
+
+
+def _kept(
+    own: list[tuple[str, str]], quoted: tuple[str, str], wanted: tuple[str, str]
+) -> list[str]:
+    """Return the file's words as they are, but for blanks before the first that the change made."""
+    parts = [gap + token for gap, token in own]
+    if own and quoted[0] != wanted[0]:
+        parts[0] = wanted[0] + own[0][1]
+    return parts
+
+
+def _places(own: list[tuple[str, str]], quoted: list[tuple[str, str]]) -> list[int | None]:
+    """Return for each quoted word, and for the end, where it begins in the file's line."""
+    names = [[_plain(token) for _, token in line] for line in (own, quoted)]
+    place: list[int | None] = [None] * (len(quoted) + 1)
+    for tag, i1, _i2, j1, j2 in SequenceMatcher(None, *names, autojunk=False).get_opcodes():
+        if tag == "equal":
+            for offset in range(j2 - j1):
+                place[j1 + offset] = i1 + offset
+        elif j1 < j2:
+            place[j1] = i1
+    place[len(quoted)] = len(own)
+    return place
+
+
+def _same(own: list[tuple[str, str]], quoted: list[tuple[str, str]]) -> bool:
+    return all(
+        _plain(one) == _plain(other) for (_, one), (_, other) in zip(own, quoted, strict=True)
+    )
+
+
+def _plain(token: str) -> str:
+    return '"' if token == "'" else fold(token)

@@ -30,10 +30,10 @@ _SECRETS = (".ssh", ".aws", ".gnupg", ".kube", ".netrc", ".docker", ".config/gh"
 def sensitive_paths(home: str, data_dir: str) -> tuple[str, ...]:
     """Return what file tools must not touch: Hob's own data, and the keys in a person's home.
 
-    Either may be "" if there is none.
+    Either may be "" if there is none. In /proc stand the environment and the memory of every process.
     """
     below = tuple(f"{home.rstrip('/')}/{name}" for name in _SECRETS) if home else ()
-    return (*((data_dir,) if data_dir else ()), *below)
+    return (*((data_dir,) if data_dir else ()), *below, "/proc")
 
 
 def child_environment(
@@ -48,9 +48,27 @@ def child_environment(
     env.setdefault("PATH", _DEFAULT_PATH)
     env.update(_GUARDS)
     env["AGENT_SESSION_ID"] = session_id
+    return {**env, **_named(parent, named)}
+
+
+def far_environment(
+    parent: Mapping[str, str], session_id: str = "", named: Iterable[str] = ()
+) -> dict[str, str]:
+    """Return what we add to the environment of a container or another machine.
+
+    Paths, people and languages of this machine mean nothing there, so of the allow-list only the time
+    zone goes along, with the guards and what the user named.
+    """
+    env = child_environment({"TZ": parent["TZ"]} if "TZ" in parent else {}, session_id)
+    del env["PATH"]
+    return {**env, **_named(parent, named)}
+
+
+def _named(parent: Mapping[str, str], named: Iterable[str]) -> dict[str, str]:
+    chosen: dict[str, str] = {}
     for name in named:
         if name.endswith("*"):
-            env.update({k: v for k, v in parent.items() if k.startswith(name[:-1])})
+            chosen.update({k: v for k, v in parent.items() if k.startswith(name[:-1])})
         elif name in parent:
-            env[name] = parent[name]
-    return env
+            chosen[name] = parent[name]
+    return chosen

@@ -1,33 +1,40 @@
 """Files of a workspace, all through directory descriptors; writes are whole or not at all."""
 
+import errno
 import os
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
 
 from hob.core.ports import FileError, FileInfo
-from hob.sandboxes.paths import Absent, Paths, Place, missing
-
-TEMPORARY = ".hob-tmp-"
+from hob.sandboxes.leftovers import Leftovers
+from hob.sandboxes.paths import Absent, Paths, Place, missing, shown, synchronise
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIECE = 1 << 20
+_ACL = "system.posix_acl_access"
+# What speaks for the old contents must not vouch for new ones.
+_OF_CONTENTS = frozenset({"security.capability", "security.ima", "security.evm"})
 
 
 class Files:
     """The files under one root. Paths are relative to it or absolute inside it.
 
-    What is in `protected` (absolute paths) is neither read nor changed; see `Paths`.
+    What is in `protected` (absolute paths) is neither read nor changed; see `Paths`. In the folder
+    `records` it is written down where there may be temporary files, and what an earlier process
+    left of them is taken away; see `Leftovers`.
     """
 
-    def __init__(self, root: str, protected: Sequence[str] = ()) -> None:
+    def __init__(self, root: str, protected: Sequence[str] = (), records: str = "") -> None:
         self._paths = Paths(root, protected)
+        self._leftovers = Leftovers(records, self._paths)
         self.root = self._paths.root
 
     def close(self) -> None:
-        """Let the root go."""
+        """Let the root go. May be called twice."""
+        self._leftovers.close()
         self._paths.close()
 
     def read(self, path: str, max_bytes: int) -> bytes:
@@ -46,34 +53,22 @@ class Files:
     def write(self, path: str, data: bytes) -> None:
         """Replace or create a file: old or new, never torn. Raises `FileError`.
 
-        Mode and owner are kept, a link stays a link (its target is written), parents are made. A
-        hard link is broken: the other name keeps the old contents.
+        Mode, owner and attributes are kept as far as allowed, a link stays a link (its target is
+        written), parents are made. A hard link is broken: the other name keeps the old contents.
         """
         with self._paths.place(path, change=True, make=True) as place:
+            _no_slash(path)
             old = _look(place)
             if old is not None:
                 _regular(place, old)
-            temporary = TEMPORARY + os.urandom(6).hex()
-            # An existing file may be private: its contents must never be readable on the way.
-            mode = 0o600 if old is not None else 0o666
-            fd = os.open(temporary, _CREATE, mode, dir_fd=place.fd)
-            try:
-                try:
-                    _fill(fd, data, old)
-                finally:
-                    os.close(fd)
-                os.rename(temporary, place.name, src_dir_fd=place.fd, dst_dir_fd=place.fd)
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(temporary, dir_fd=place.fd)
-                raise
-            os.fsync(place.fd)
+                _writable(place, old)
+            _replace(place, self._leftovers.temporary(place), data, old)
 
     def list(self, path: str) -> Sequence[FileInfo]:
         """Return a directory's entries sorted by name. Raises `FileError`."""
         with self._paths.place(path) as place:
             if not stat.S_ISDIR(self._present(place).st_mode):
-                raise FileError(f"{place.path!r} is not a directory; read_file reads a file")
+                raise FileError(f"{shown(place.path)} is not a directory; read_file reads a file")
             fd = os.open(place.name, _FOLDER, dir_fd=place.fd)
             try:
                 with os.scandir(fd) as entries:
@@ -108,10 +103,11 @@ class Files:
                 if stat.S_ISDIR(info.st_mode):
                     _move_folder(old, new)
                 else:
+                    _no_slash(target)
                     _move_file(old, new)
             except FileExistsError:
                 raise FileError(
-                    f"{new.path!r} exists already; delete it first or choose another name"
+                    f"{shown(new.path)} exists already; delete it first or choose another name"
                 ) from None
 
     def delete(self, path: str) -> None:
@@ -125,9 +121,11 @@ class Files:
                 return
             try:
                 os.rmdir(place.name, dir_fd=place.fd)
-            except OSError:
+            except OSError as error:
+                if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                    raise
                 raise FileError(
-                    f"{place.path!r} is a directory that is not empty; delete what is in it first"
+                    f"{shown(place.path)} is a directory that is not empty; delete what is in it first"
                 ) from None
 
     def _present(self, place: Place) -> os.stat_result:
@@ -148,9 +146,9 @@ def _look(place: Place) -> os.stat_result | None:
 def _regular(place: Place, info: os.stat_result) -> None:
     kind = _kind(info.st_mode)
     if kind == "dir":
-        raise FileError(f"{place.path!r} is a directory; list_dir shows what is in it")
+        raise FileError(f"{shown(place.path)} is a directory; list_dir shows what is in it")
     if kind != "file":
-        raise FileError(f"{place.path!r} is {_odd_kind(info.st_mode)}, not a regular file")
+        raise FileError(f"{shown(place.path)} is {_odd_kind(info.st_mode)}, not a regular file")
 
 
 def _read(fd: int, max_bytes: int, expected: int) -> bytes:
@@ -164,13 +162,90 @@ def _read(fd: int, max_bytes: int, expected: int) -> bytes:
     return b"".join(pieces)
 
 
-def _fill(fd: int, data: bytes, old: os.stat_result | None) -> None:
-    if old is not None:
-        mine = os.fstat(fd)
-        if (old.st_uid, old.st_gid) != (mine.st_uid, mine.st_gid):
-            with suppress(OSError):
-                os.fchown(fd, old.st_uid, old.st_gid)
-        os.fchmod(fd, stat.S_IMODE(old.st_mode))
+def _no_slash(path: str) -> None:
+    if path.endswith(("/", "/.")):
+        raise FileError(f"{shown(path)} names a directory; leave off the slash to name a file")
+
+
+def _writable(place: Place, old: os.stat_result) -> None:
+    """Refuse a file that is write-protected: by renaming it would be replaced all the same."""
+    if os.access(place.name, os.W_OK, dir_fd=place.fd, follow_symlinks=False):
+        return
+    if os.fstatvfs(place.fd).f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+    raise FileError(
+        f"{shown(place.path)} is write-protected (mode {stat.S_IMODE(old.st_mode):04o}); nothing was "
+        "changed, chmod it first if it is meant to be changed"
+    )
+
+
+def _replace(place: Place, temporary: str, data: bytes, old: os.stat_result | None) -> None:
+    # An existing file may be private: its contents must never be readable on the way.
+    mode = 0o600 if old is not None else 0o666
+    fd = os.open(temporary, _CREATE, mode, dir_fd=place.fd)
+    try:
+        try:
+            if old is not None:
+                _inherit(fd, place, old)
+            _fill(fd, data)
+        finally:
+            os.close(fd)
+        os.rename(temporary, place.name, src_dir_fd=place.fd, dst_dir_fd=place.fd)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary, dir_fd=place.fd)
+        raise
+    synchronise(place.fd)
+
+
+def _inherit(fd: int, place: Place, old: os.stat_result) -> None:
+    """Give the new file the owner, mode and attributes of the old one, as far as we may.
+
+    Rights that were meant for an owner or group that we cannot give are left out.
+    """
+    mine = os.fstat(fd)
+    mode = stat.S_IMODE(old.st_mode)
+    if old.st_gid != mine.st_gid:
+        try:
+            os.fchown(fd, -1, old.st_gid)
+        except OSError:
+            mode = (mode & ~(stat.S_ISGID | stat.S_IRWXG)) | (mode & stat.S_IRWXO) << 3
+    if old.st_uid != mine.st_uid:
+        try:
+            os.fchown(fd, old.st_uid, -1)
+        except OSError:
+            mode &= ~stat.S_ISUID
+    os.fchmod(fd, mode)
+    if hasattr(os, "listxattr"):
+        _copy_attributes(fd, place)
+
+
+def _copy_attributes(fd: int, place: Place) -> None:
+    """Copy extended attributes, among them the access list; a default one from above goes."""
+    had = _attributes(place)
+    for name, value in had.items():
+        with suppress(OSError):
+            os.setxattr(fd, name, value)
+    with suppress(OSError):
+        if _ACL not in had and _ACL in os.listxattr(fd):
+            os.removexattr(fd, _ACL)
+
+
+def _attributes(place: Place) -> dict[str, bytes]:
+    try:
+        fd = os.open(place.name, _READ, dir_fd=place.fd)
+    except OSError:
+        return {}
+    try:
+        names = [one for one in os.listxattr(fd) if one not in _OF_CONTENTS]
+        return {name: os.getxattr(fd, name) for name in names}
+    except OSError:
+        return {}
+    finally:
+        os.close(fd)
+
+
+def _fill(fd: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(fd, rest) :]
@@ -189,7 +264,10 @@ def _move_file(old: Place, new: Place) -> None:
             raise FileExistsError from None
         os.rename(old.name, new.name, src_dir_fd=old.fd, dst_dir_fd=new.fd)
     else:
-        os.unlink(old.name, dir_fd=old.fd)
+        # Between the two somebody may have saved a new file under the old name: that one stays.
+        was, now = _look(new), _look(old)
+        if was is not None and now is not None and os.path.samestat(was, now):
+            os.unlink(old.name, dir_fd=old.fd)
 
 
 def _move_folder(old: Place, new: Place) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from hob.core.checkpoints import ABSENT, Image
 from hob.core.ports import FileError
-from hob.sandboxes.files import TEMPORARY, Files
+from hob.sandboxes.files import Files
+from hob.sandboxes.leftovers import TEMPORARY
 from hob.sandboxes.paths import Absent, Paths, Place
 
 MAX_IMAGE_BYTES = 20 << 20

@@ -28,13 +28,18 @@ class LocalSandbox:
     """Implements the port `Sandbox`. `env` is all that children see, see `child_environment`.
 
     File tools keep away from `protected` (absolute paths); commands do not. By `owner` processes are
-    found again after a crash, see `kill_leftovers`.
+    found again after a crash, see `kill_leftovers`; by `records` (a folder) temporary files.
     """
 
     def __init__(
-        self, root: str, env: Mapping[str, str], protected: Sequence[str] = (), owner: str = ""
+        self,
+        root: str,
+        env: Mapping[str, str],
+        protected: Sequence[str] = (),
+        owner: str = "",
+        records: str = "",
     ) -> None:
-        self._files = Files(root, protected)
+        self._files = Files(root, protected, records)
         self._processes = Processes(self._files.root, env, owner=owner)
 
     @property

@@ -10,6 +10,7 @@ import select
 import subprocess
 import sys
 
+from hob.tools.needles import needles
 from hob.tools.walk import Watch
 
 MAX_LINE = 1000  # characters of a line that are searched
@@ -44,12 +45,14 @@ class Matcher:
         flags = re.IGNORECASE if ignore_case else 0
         self._pattern = re.compile(pattern, flags)
         self._watch = watch
-        self._literal = pattern if pattern == re.escape(pattern) and not ignore_case else ""
+        texts = needles(pattern, ignore_case)
+        self._needles = [text.lower() for text in texts] if ignore_case else texts
+        self._ignore_case = ignore_case
         self._worker = None if quick(pattern) else _Worker(pattern, flags, watch)
 
     def lines(self, text: str) -> list[int]:
         """Return the indexes (from 0) of matching lines. Raises `TooSlow`."""
-        if self._literal and self._literal not in text:
+        if self._needles and self._without(text):
             return []
         if self._worker is not None:
             return self._worker.lines(text)
@@ -61,6 +64,14 @@ class Matcher:
             if search(line[:MAX_LINE]):
                 hits.append(number)
         return hits
+
+    def _without(self, text: str) -> bool:
+        """Return whether a text surely has no line that matches."""
+        if self._ignore_case:
+            if not text.isascii():
+                return False
+            text = text.lower()
+        return not any(needle in text for needle in self._needles)
 
     def close(self) -> None:
         """End the child, if there is one."""

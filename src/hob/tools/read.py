@@ -13,15 +13,17 @@ from hob.tools.tool import done, failed, tool
 _MAX_LINE = 2000
 _MAX_ENTRIES = 500
 _KINDS = (
-    (b"\x89PNG", "PNG image"),
-    (b"\xff\xd8\xff", "JPEG image"),
-    (b"GIF8", "GIF image"),
-    (b"%PDF", "PDF document"),
-    (b"PK\x03\x04", "ZIP archive"),
-    (b"\x1f\x8b", "gzip archive"),
-    (b"\x7fELF", "ELF program"),
-    (b"SQLite format 3", "SQLite database"),
-)
+    (b"\x89PNG", "PNG image"), (b"\xff\xd8\xff", "JPEG image"), (b"GIF8", "GIF image"),
+    (b"BM", "BMP image"), (b"II*\0", "TIFF image"), (b"MM\0*", "TIFF image"), (b"%PDF", "PDF document"),
+    (b"PK\x03\x04", "ZIP archive"), (b"\x1f\x8b", "gzip archive"), (b"BZh", "bzip2 archive"),
+    (b"\xfd7zXZ", "xz archive"), (b"(\xb5/\xfd", "zstd archive"), (b"7z\xbc\xaf", "7z archive"),
+    (b"!<arch>", "library archive"), (b"\x7fELF", "ELF program"), (b"MZ", "Windows program"),
+    (b"\xcf\xfa\xed\xfe", "macOS program"), (b"\xca\xfe\xba\xbe", "Java class or macOS program"),
+    (b"\0asm", "WebAssembly module"), (b"SQLite format 3", "SQLite database"),
+    (b"\x93NUMPY", "NumPy array"), (b"PAR1", "Parquet table"), (b"GGUF", "GGUF model"),
+    (b"OggS", "Ogg audio"), (b"ID3", "MP3 audio"), (b"fLaC", "FLAC audio"), (b"wOF", "web font"),
+    (b"RIFF", "RIFF media"), (b"\xff\xfe\0\0", "UTF-32 text"),
+)  # fmt: skip
 
 
 @tool(access="read", replay="safe")

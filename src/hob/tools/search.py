@@ -1,14 +1,19 @@
 """Search a workspace, in a thread and within a time limit: `glob` for names, `grep` for lines."""
 
 import re
+from collections.abc import Sequence
 
 from hob.core.messages import ToolResult
 from hob.core.ports import Clock, FileError, FileInfo, Sandbox
 from hob.tools.bounds import cut_line, printable
 from hob.tools.lines import Matcher, TooSlow
+from hob.tools.needles import needles
+from hob.tools.ripgrep import sieved
+from hob.tools.scope import Walk, above
+from hob.tools.settings import Settings
 from hob.tools.text import decode
 from hob.tools.tool import done, failed, tool
-from hob.tools.walk import Glob, Watch, in_thread, walk
+from hob.tools.walk import Glob, Watch, in_thread
 
 _LIMIT_S = 20.0
 _MAX_PATHS = 200
@@ -23,11 +28,12 @@ async def glob(pattern: str, sandbox: Sandbox, clock: Clock, path: str = ".") ->
     """Find files by a pattern such as `src/**/*.py`, relative to path."""
     watch = Watch(clock, _LIMIT_S)
     wanted = Glob(pattern.removeprefix("./"))
+    walk = Walk(sandbox, watch, await above(sandbox))
 
     def find() -> list[str]:
-        cut = _prefix(sandbox, path)
+        folder, cut = _folder(sandbox, path)
         return sorted(
-            entry.path for entry in walk(sandbox, path, watch) if wanted.matches(entry.path[cut:])
+            entry.path for entry in walk.files(folder) if wanted.matches(entry.path[cut:])
         )
 
     found = await in_thread(watch, find)
@@ -39,14 +45,16 @@ async def glob(pattern: str, sandbox: Sandbox, clock: Clock, path: str = ".") ->
     if not lines:
         deeper = f"; in all directories: '**/{pattern}'" if "**" not in pattern else ""
         lines.append(f"[no file matches{deeper}]".encode("utf-8", "replace").decode())
-    return done("\n".join(lines), files=len(found), complete=not watch.over())
+    lines += _ignored(walk)
+    return done("\n".join(lines), files=len(found), ignored=walk.ignored, complete=not watch.over())
 
 
 @tool(access="read", replay="safe")
-async def grep(
+async def grep(  # noqa: PLR0913 - three of them are supplied
     pattern: str,
     sandbox: Sandbox,
     clock: Clock,
+    settings: Settings,
     path: str = ".",
     glob: str | None = None,
     ignore_case: bool = False,
@@ -57,30 +65,50 @@ async def grep(
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         return failed(f"the pattern {pattern!r} is no regular expression: {error}; escape it")
-    search = _Search(sandbox, watch, glob)
-    await in_thread(watch, lambda: search.run(pattern, ignore_case, path))
+    walk = Walk(sandbox, watch, await above(sandbox))
+    names = Glob(glob if "/" in glob else f"**/{glob}") if glob else None
+    entries = await in_thread(watch, lambda: _entries(sandbox, walk, path, names))
+    texts = needles(pattern, ignore_case)
+    small = [entry for entry in entries if entry.size <= _MAX_FILE]
+    limit_s = watch.left_s()
+    sieve = await sieved(sandbox, settings.ripgrep, small, texts, ignore_case, limit_s)
+    search = _Search(sandbox, watch, walk, len(entries) - len(small))
+    await in_thread(watch, lambda: search.run(pattern, ignore_case, sieve))
     return search.result()
+
+
+def _entries(sandbox: Sandbox, walk: Walk, path: str, names: Glob | None) -> list[FileInfo]:
+    """Return the files to search: the named one, or those below a directory that fit."""
+    info = sandbox.stat(path)
+    if info is not None and info.kind == "file":
+        return [info]
+    folder, cut = _folder(sandbox, path)
+    return [
+        entry
+        for entry in walk.files(folder)
+        if entry.kind == "file" and (names is None or names.matches(entry.path[cut:]))
+    ]
 
 
 class _Search:
     """One grep: what it has found so far, and what it left out."""
 
-    def __init__(self, sandbox: Sandbox, watch: Watch, names: str | None) -> None:
+    def __init__(self, sandbox: Sandbox, watch: Watch, walk: Walk, skipped: int) -> None:
         self._sandbox = sandbox
         self._watch = watch
-        self._names = Glob(names if "/" in names else f"**/{names}") if names else None
+        self._walk = walk
         self._shown: list[str] = []
         self._room = _MAX_CHARS
         self._hits = 0
         self._files = 0
-        self._skipped = 0
+        self._skipped = skipped
         self._slow = ""
 
-    def run(self, pattern: str, ignore_case: bool, path: str) -> None:
-        """Search a file or a tree. Raises `FileError`."""
+    def run(self, pattern: str, ignore_case: bool, entries: Sequence[FileInfo]) -> None:
+        """Search files, in this order."""
         matcher = Matcher(pattern, ignore_case, self._watch)
         try:
-            for entry in self._entries(path):
+            for entry in entries:
                 if self._watch.over():
                     break
                 self._look(entry, matcher)
@@ -92,33 +120,23 @@ class _Search:
         lines = self._shown
         if self._hits > len(lines):
             rest = self._hits - len(lines)
-            lines = [*lines, f"[{rest} more matches; narrow the pattern or path]"]
+            total = f"{self._hits} in {self._files} files"
+            lines = [*lines, f"[{rest} more matches, {total}; narrow the pattern or path]"]
         if not lines:
             lines = ["[no match]"]
+        lines += _ignored(self._walk)
         if self._skipped:
             lines.append(f"[{self._skipped} large or unreadable files were not searched]")
         complete = not self._watch.over() and not self._slow
         if not complete:
             where = f" in {self._slow}" if self._slow else ""
             lines.append(f"[stopped after {_LIMIT_S:g}s{where}; narrow path, simplify the pattern]")
-        return done("\n".join(lines), matches=self._hits, files=self._files, complete=complete)
-
-    def _entries(self, path: str) -> list[FileInfo]:
-        info = self._sandbox.stat(path)
-        if info is not None and info.kind == "file":
-            return [info]
-        cut = _prefix(self._sandbox, path)
-        return [
-            entry
-            for entry in walk(self._sandbox, path, self._watch)
-            if entry.kind == "file"
-            and (self._names is None or self._names.matches(entry.path[cut:]))
-        ]
+        return done(
+            "\n".join(lines), matches=self._hits, files=self._files,
+            ignored=self._walk.ignored, complete=complete,
+        )  # fmt: skip
 
     def _look(self, entry: FileInfo, matcher: Matcher) -> None:
-        if entry.size > _MAX_FILE:
-            self._skipped += 1
-            return
         try:
             text = decode(self._sandbox.read(entry.path, _MAX_FILE))
         except FileError:
@@ -147,7 +165,15 @@ class _Search:
                 self._shown.append(found)
 
 
-def _prefix(sandbox: Sandbox, path: str) -> int:
-    """Return how many characters of an entry's path are the directory that is searched."""
+def _folder(sandbox: Sandbox, path: str) -> tuple[str, int]:
+    """Return a directory's plain path, and how many characters of its entries' paths it takes."""
     info = sandbox.stat(path)
-    return 0 if info is None or info.path == "." else len(info.path) + 1
+    folder = path if info is None else info.path
+    return folder, 0 if folder == "." else len(folder) + 1
+
+
+def _ignored(walk: Walk) -> list[str]:
+    """Return what to say of files that ignore files left out."""
+    return (
+        [f"[{walk.ignored} ignored paths not searched; path= can name one]"] if walk.ignored else []
+    )

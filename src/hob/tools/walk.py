@@ -1,15 +1,13 @@
-"""Go through a tree of files within a time limit: the obvious skipped, links not followed."""
+"""Patterns for paths, and a time limit for what works in a thread."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fnmatch import translate
 from re import Pattern
 from re import compile as compile_pattern
 from typing import TypeVar
 
-from hob.core.ports import Clock, FileError, FileInfo, Sandbox
-
-SKIPPED = frozenset({".git", ".hob", ".venv", "__pycache__", "node_modules"})
+from hob.core.ports import Clock
 
 _MAX_BRACES = 64
 
@@ -44,33 +42,6 @@ async def in_thread(watch: Watch, work: Callable[[], Found]) -> Found:
     except asyncio.CancelledError:
         watch.stop()
         raise
-
-
-def walk(sandbox: Sandbox, path: str, watch: Watch) -> Iterator[FileInfo]:
-    """Yield files and links below a directory, sorted within each; ends early when `watch` is over.
-
-    Directories that cannot be read are passed over, but for the first. Raises `FileError`.
-    """
-    waiting = [path]
-    first = True
-    while waiting and not watch.over():
-        folder = waiting.pop()
-        try:
-            entries = sandbox.list(folder)
-        except FileError:
-            if first:
-                raise
-            continue
-        if not first and any(entry.path.endswith("/pyvenv.cfg") for entry in entries):
-            continue  # a virtual environment, whatever its name
-        first = False
-        folders: list[str] = []
-        for entry in entries:
-            if entry.kind != "dir":
-                yield entry
-            elif entry.path.rpartition("/")[2] not in SKIPPED:
-                folders.append(entry.path)
-        waiting.extend(reversed(folders))
 
 
 class Glob:

@@ -7,7 +7,7 @@ from msgspec import Struct
 from hob.core.messages import ToolResult
 from hob.core.ports import FileError, Sandbox
 from hob.editing import EditRefused, edit
-from hob.editing.threeway import merge
+from hob.editing.diff3 import merge
 from hob.tools.bounds import printable
 from hob.tools.changes import diff
 from hob.tools.seen import Seen
@@ -73,7 +73,8 @@ async def edit_file(
         return failed(f"{path!r}: {refusal}{theirs if old.foreign else ''}")
     first, last = edited.first_line, max(edited.first_line, edited.last_line)
     where = f"line {first}" if first == last else f"lines {first}-{last}"
-    said = " ".join([f"Edited {path!r}, {where}.", *edited.notes])
+    how = f" ({'; '.join(edited.notes)})" if edited.notes else ""
+    said = f"Edited {path!r}, {where}{how}."
     data = old.text.encode(edited.text)
     tolerated = {"tolerated": list(edited.notes)} if edited.notes else {}
     return desk.replace(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hob.editing.threeway import MAX_COMPARED, merge
+from hob.editing.diff3 import MAX_COMPARED, merge
 
 BASE = "one\ntwo\nthree\nfour\nfive\nsix\n"
 
