@@ -18,6 +18,9 @@ MODE_ALIASES = {
 }
 
 
+CHECKPOINTS = ("on", "files", "off")
+
+
 class ConfigError(ValueError):
     """A setting that cannot be used; the text names it, its origin and what is allowed."""
 
@@ -37,6 +40,9 @@ class Config:
     max_output_tokens: int | None = None
     one_action: bool = False
     acknowledge_failures: bool = False
+    checkpoints: str = "on"  # "files": only what file tools change; "off": nothing can be undone
+    auto_commit: bool = False
+    commit_trailer: bool = True
     bash_timeout_s: float = 30.0
     stateless_shell: bool = False
     first_token_timeout_s: float | None = None  # None: as the adapter thinks fit
@@ -89,6 +95,9 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "max_output_tokens": ("HOB_MAX_OUTPUT_TOKENS",),
     "one_action": ("HOB_ONE_ACTION",),
     "acknowledge_failures": ("HOB_ACKNOWLEDGE_FAILURES",),
+    "checkpoints": ("HOB_CHECKPOINTS",),
+    "auto_commit": ("HOB_AUTO_COMMIT",),
+    "commit_trailer": ("HOB_COMMIT_TRAILER",),
     "bash_timeout_s": ("HOB_BASH_TIMEOUT",),
     "stateless_shell": ("HOB_STATELESS_SHELL",),
     "first_token_timeout_s": ("HOB_FIRST_TOKEN_TIMEOUT",),
@@ -113,6 +122,9 @@ _NUMBERS = {
     "token_timeout_s": float,
     "max_read_lines": int,
 }
+_SWITCHED = frozenset(
+    {"one_action", "acknowledge_failures", "stateless_shell", "auto_commit", "commit_trailer"}
+)
 _SWITCHES = {
     "1": True,
     "true": True,
@@ -134,7 +146,9 @@ def _convert(name: str, text: str, origin: str) -> object:
         if not 0 < number < float("inf"):
             raise ConfigError(f"{origin} is {text!r}: give a number above zero.")
         return number
-    if name in ("one_action", "acknowledge_failures", "stateless_shell"):
+    if name == "checkpoints" and text not in CHECKPOINTS:
+        raise ConfigError(f"{origin} is {text!r}: give one of {', '.join(CHECKPOINTS)}.")
+    if name in _SWITCHED:
         if text.lower() not in _SWITCHES:
             raise ConfigError(f"{origin} is {text!r}: give 1 or 0.")
         return _SWITCHES[text.lower()]

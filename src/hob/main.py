@@ -8,7 +8,7 @@ from contextlib import suppress
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
-from hob.cli.arguments import conflict, parser
+from hob.cli.arguments import UNDO_COMMANDS, conflict, parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _carry_out(options)
     except BrokenPipeError:
         # The reader of our output has gone. For a list (`hob sessions list | head`) nothing is wrong.
-        if options.command in ("sessions", "tools"):
+        if options.command in ("sessions", "tools", "diff"):
             return 0
         print("hob: nobody reads the output any more, so the run was stopped.", file=sys.stderr)
         return ERROR
@@ -67,6 +67,8 @@ def _carry_out(options: Namespace) -> int:
         return asyncio.run(_sessions(options))
     if options.command == "demo":
         return asyncio.run(_demo(options))
+    if options.command in UNDO_COMMANDS:
+        return asyncio.run(_undo(options))
     return asyncio.run(_run(options))
 
 
@@ -80,6 +82,18 @@ async def _sessions(options: Namespace) -> int:
     workspace = real_workspace(getattr(options, "workspace", None))
     async with open_archive(config) as sessions:
         return await sessions_command(options, sessions, workspace, config.environment)
+
+
+async def _undo(options: Namespace) -> int:
+    from hob.cli.undo import undo_command
+    from hob.cli.workspace import real_workspace
+    from hob.config import load
+    from hob.wiring import open_undo
+
+    config = load({})
+    workspace = real_workspace(options.workspace)
+    async with open_undo(config) as (sessions, undo):
+        return await undo_command(options, sessions, undo, workspace, config.environment)
 
 
 async def _demo(options: Namespace) -> int:
@@ -197,6 +211,8 @@ def _settings(options: Namespace) -> dict[str, object]:
         "one_action",
         "acknowledge_failures",
         "stateless_shell",
+        "checkpoints",
+        "auto_commit",
         "edit_format",
         "editor_model",
         "sandbox",

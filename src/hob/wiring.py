@@ -1,9 +1,10 @@
 """The one place that knows all names: settings become objects."""
 
 import asyncio
+import os
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from hob.config import Config, ConfigError
 from hob.core.agent import Agent, Limits
 from hob.core.ids import compose
 from hob.core.permission import Mode
-from hob.core.ports import Blobs, Clock, Model, Sandbox, Store
+from hob.core.ports import Blobs, Checkpoints, Clock, Journal, Model, Sandbox, Store
 from hob.core.session import Session
 from hob.guard.modes import ModeGuard
 from hob.instructions.prompt import system_message
@@ -23,12 +24,20 @@ from hob.loop.toolbox import Toolbox
 from hob.sandboxes.docker import DockerSandbox
 from hob.sandboxes.docker_arguments import DockerSettings, client_environment
 from hob.sandboxes.environment import child_environment, far_environment, sensitive_paths
+from hob.sandboxes.images import WorkspaceImages
 from hob.sandboxes.local import LocalSandbox, kill_leftovers
+from hob.sandboxes.recorder import Recorder
+from hob.sandboxes.recording import RecordingSandbox
 from hob.sandboxes.remote import RemoteSandbox
+from hob.sandboxes.shadow import Shadow
+from hob.sandboxes.watch import CommandWatch
 from hob.sessions.service import Sessions
+from hob.sessions.undo import Undo
 from hob.stores.blobs import FileBlobs
+from hob.stores.checkpoints import CheckpointFolder
 from hob.stores.memory import MemoryBlobs, MemoryStore
 from hob.stores.sqlite import SqliteStore
+from hob.tools.auto_commit import AutoCommit
 from hob.tools.edits import apply_edits
 from hob.tools.first_set import TOOLS, belongings
 from hob.tools.optional import OPTIONAL
@@ -37,6 +46,8 @@ from hob.tools.refactor.plans import Refactorings
 from hob.tools.seen import Seen
 from hob.tools.settings import Settings
 from hob.tools.tool import bind
+
+AfterTurn = Callable[[Session], Awaitable[str]]
 
 
 class SystemClock:
@@ -108,12 +119,15 @@ async def open_house(
         ripgrep=_ripgrep() if config.sandbox == "local" else "rg",
     )
 
-    home = config.environment.get("HOME", "")
-    protected = sensitive_paths(home, str(config.data_dir))
+    protected = sensitive_paths(_home(config), str(config.data_dir))
+    memory = _Memory(config, protected) if keep and config.checkpoints != "off" else None
 
     def equip(session: Session) -> Performer:
         records = str(config.data_dir / "writes") if keep else ""
-        sandbox = open_sandbox(config, session, protected, records)
+        inner = open_sandbox(config, session, protected, records)
+        sandbox, recorder, let_go, after_turn = inner, None, inner.close, None
+        if memory is not None and not isinstance(inner, RemoteSandbox):
+            sandbox, recorder, let_go, after_turn = memory.around(inner, session)
         shared = belongings(sandbox, settings, blobs)
         refactorings = Refactorings()
         supplies = {
@@ -129,18 +143,20 @@ async def open_house(
         if config.edit_format != "tools":
             # Only what a text protocol writes calls it; no agent has it in its list.
             tools = (*tools, apply_edits)
-        toolbox = Toolbox([bind(tool, supplies) for tool in tools], blobs)
+        toolbox = Toolbox([bind(tool, supplies) for tool in tools], blobs, recorder)
         guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
 
         async def close() -> None:
             refactorings.close()
-            await sandbox.close()
+            await let_go()
             cast("Outputs", shared[Outputs]).close()
 
-        return Performer(make_model(), toolbox, guard, clock, close)
+        return Performer(make_model(), toolbox, guard, clock, close, after_turn)
 
     async with _open_store(config, keep=keep) as store:
         sessions = Sessions(store, clock, RandomIds(clock), equip)
+        if memory is not None:
+            memory.prune(clock)
         yield House(sessions, agent(config.with_tools), _limits(config, default_steps))
 
 
@@ -174,12 +190,76 @@ def open_sandbox(
 async def open_archive(config: Config) -> AsyncGenerator[Sessions]:
     """Yield the stored sessions, without a model: to list, show, export, fork, remove."""
 
-    def equip(session: Session) -> Performer:
-        raise AssertionError("an archive runs nothing")
-
     clock = SystemClock()
     async with _open_store(config, keep=True) as store:
-        yield Sessions(store, clock, RandomIds(clock), equip)
+        forget = CheckpointFolder(config.data_dir / "checkpoints").forget
+        yield Sessions(store, clock, RandomIds(clock), _runs_nothing, forget)
+
+
+def _runs_nothing(session: Session) -> Performer:
+    raise AssertionError("an archive runs nothing")
+
+
+@asynccontextmanager
+async def open_undo(config: Config) -> AsyncGenerator[tuple[Sessions, Undo]]:
+    """Yield the stored sessions and what takes back their changes."""
+    clock = SystemClock()
+    memory = _Memory(config, sensitive_paths(_home(config), str(config.data_dir)))
+    async with _open_store(config, keep=True) as store:
+        sessions = Sessions(store, clock, RandomIds(clock), _runs_nothing)
+        yield sessions, Undo(store, clock, RandomIds(clock), memory.journal, memory.images)
+
+
+class _Memory:
+    """Before-images and shadow repositories in the data folder."""
+
+    def __init__(self, config: Config, protected: Sequence[str]) -> None:
+        self._config, self._protected = config, protected
+        self._folder = CheckpointFolder(config.data_dir / "checkpoints")
+        self._shadows = config.data_dir / "shadows"
+
+    def journal(self, session_id: str) -> Journal:
+        """Return the journal of a session."""
+        return self._folder.journal(session_id)
+
+    def images(self, workspace: str) -> WorkspaceImages:
+        """Return the images of a workspace."""
+        return WorkspaceImages(workspace, self._protected)
+
+    def around(
+        self, inner: LocalSandbox | DockerSandbox, session: Session
+    ) -> tuple[Sandbox, Checkpoints, Callable[[], Awaitable[None]], AfterTurn | None]:
+        """Return a sandbox on files of this machine with a memory, the memory, what closes both, and auto-commit."""
+        config, journal = self._config, self.journal(session.session_id)
+        images = self.images(session.workspace)
+        shadow = Shadow(
+            self._shadows,
+            images.root,
+            home=_home(config),
+            path=config.environment.get("PATH", os.defpath),
+            confirmed="checkpoints" in config.origins,
+        )
+        watch = CommandWatch(shadow, journal) if config.checkpoints == "on" else None
+        recorder = Recorder(images, journal, watch)
+
+        async def close_both() -> None:
+            await inner.close()
+            images.close()
+
+        sandbox = RecordingSandbox(cast("Sandbox", inner), recorder)
+        commit = AutoCommit(sandbox, journal, images, trailer=config.commit_trailer)
+        wanted = config.auto_commit and isinstance(inner, LocalSandbox)
+        return sandbox, recorder, close_both, commit.after_turn if wanted else None
+
+    def prune(self, clock: Clock) -> None:
+        """Let old checkpoints go."""
+        now_s = clock.now_ms() / 1000
+        self._folder.prune(now_s)
+        CheckpointFolder(self._shadows).prune(now_s)
+
+
+def _home(config: Config) -> str:
+    return config.environment.get("HOME", "")
 
 
 @asynccontextmanager

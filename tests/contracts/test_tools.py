@@ -890,8 +890,12 @@ GIT_CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
 EVIL = (
     "filter.x.clean", "filter.x.smudge", "filter.x.y.process", "Filter.X.Clean", "hook.x.command",
     "gc.recentObjectsHook", "gpg.program", "gpg.ssh.program", "gpg.ssh.defaultKeyCommand",
-    "core.sshCommand", "core.gitProxy", "core.askPass", "core.editor", "diff.x.command",
-    "diff.x.textconv", "merge.x.driver", "credential.helper", "credential.https://h.helper",
+    "core.alternateRefsCommand",
+)  # fmt: skip
+HARMLESS = (
+    "core.editor", "sequence.editor", "core.sshCommand", "core.gitProxy", "core.askPass",
+    "diff.x.command", "diff.x.textconv", "diff.external", "merge.x.driver", "credential.helper",
+    "credential.https://h.helper", "core.pager", "pager.log", "core.fsmonitor", "core.hooksPath",
 )  # fmt: skip
 
 
@@ -914,14 +918,35 @@ def test_git_refuses_a_configuration_that_runs_programs(desk: Desk, key: str):
     assert not (desk.root / "owned").exists()
 
 
+@pytest.mark.parametrize("key", HARMLESS)
+def test_git_works_where_a_configured_program_is_never_asked(desk: Desk, key: str):
+    attributes = "echo '* diff=x merge=x' > .git/info/attributes"
+    evil(desk, f'{attributes}; git config {key} "$PWD/.git/run.sh"')
+    for tool_name, arguments in GIT_CALLS:
+        desk(tool_name, **arguments)
+        assert not (desk.root / "owned").exists(), tool_name
+    (desk.root / "src" / "main.py").write_text("x = 3\n")
+    good(desk("git_commit", message="three"))
+    assert not (desk.root / "owned").exists()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["git config commit.gpgSign true", "printf '[commit]\\n\\tgpgSign\\n' >> .git/config"],
+)
+def test_git_commits_unsigned_and_says_so_where_the_repository_wants_signatures(
+    desk: Desk, setting: str
+):
+    evil(desk, setting)
+    assert "[not signed" in good(desk("git_commit", message="two"))
+
+
 @pytest.mark.parametrize(
     "setup",
     [
-        # By a file that the agent may write, by the configuration of a linked tree, by signing.
+        # By a file that the agent may write, by the configuration of a linked tree.
         "git config include.path ../own; git config -f own filter.x.clean .git/run.sh",
         "git config extensions.worktreeConfig true; git config --worktree filter.x.clean ./x",
-        "git config commit.gpgSign true",
-        "printf '[commit]\\n\\tgpgSign\\n' >> .git/config",
     ],
 )
 def test_git_refuses_it_wherever_it_stands(desk: Desk, setup: str):

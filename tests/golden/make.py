@@ -119,6 +119,10 @@ STORY: list[e.Event | Command] = [
         "cancelled", "Stopped while the model was answering.", False, 0.0, "I was about to"
     ),
     e.TurnFinished("cancelled"),
+    e.RestoreStarted("r-1", "undo", ("3.0",)),
+    e.RestoreFinished("r-1", "undo", ("3.0",), ("a.py",), (), "The person took back 3.0: a.py."),
+    e.RestoreStarted("r-2", "redo", ("3.0",)),
+    e.RestoreFinished("r-2", "redo", ("3.0",), (), ("a.py",), "The person did 3.0 again."),
     e.TurnStarted(),
     e.InputDelivered("i3"),
     e.SessionReopened(),

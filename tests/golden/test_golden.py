@@ -64,7 +64,10 @@ def test_the_first_log_folds_to_what_it_always_did():
         ToolMessage,
         AssistantMessage,
         UserMessage,
+        UserMessage,
+        UserMessage,
         AssistantMessage,
     ]
     assert session.messages[1].calls[0].arguments == '{ "path" : "a.py" }'
     assert session.messages[10] == AssistantMessage("I was about to", stop="cancelled")
+    assert (session.undone, session.restoring) == ((), None)

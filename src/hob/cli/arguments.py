@@ -4,6 +4,8 @@ import argparse
 from typing import TypeAlias
 
 from hob import __version__
+from hob.cli.numbers import positive
+from hob.cli.undo_arguments import UNDO_COMMANDS, add_undo
 
 DESCRIPTION = "A coding agent for your own machine and your own models."
 EPILOG = (
@@ -11,6 +13,8 @@ EPILOG = (
     " 52 config, 53 step limit, 55 time or budget, 69 model server not reachable, 130 interrupted"
 )
 
+
+__all__ = ["UNDO_COMMANDS", "conflict", "parser"]
 
 # argparse has no public name for what `add_subparsers` returns.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage]
@@ -27,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     _add_run(commands)
     _add_sessions(commands)
+    add_undo(commands)
     tools = commands.add_parser("tools", help="show the tools that the model is given")
     tools.add_argument("action", nargs="?", choices=["list"], default="list")
     _tool_options(tools, argparse.SUPPRESS)
@@ -196,6 +201,18 @@ def _session_options(to: argparse.ArgumentParser, unset: str | None, off: bool |
         default=off,
         help="with --continue or --resume: in a copy",
     )
+    to.add_argument(
+        "--checkpoints",
+        choices=["on", "files", "off"],
+        default=unset,
+        help="what `hob undo` can take back: on (default), files (not what commands change), off",
+    )
+    to.add_argument(
+        "--auto-commit",
+        action="store_true",
+        default=unset,
+        help="commit what a turn changed, and before that what was dirty already",
+    )
     to.add_argument("--no-session", action="store_true", default=off, help="keep nothing on disk")
 
 
@@ -227,20 +244,3 @@ def _add_sessions(commands: "Commands") -> None:
     rename.add_argument("name")
     remove = actions.add_parser("rm", help="remove sessions")
     remove.add_argument("session", nargs="+")
-
-
-class positive:
-    """A number above zero, for argparse."""
-
-    def __init__(self, kind: "type[int] | type[float]") -> None:
-        self._kind = kind
-
-    def __call__(self, text: str) -> int | float:
-        """Return the number. Raises `argparse.ArgumentTypeError`."""
-        try:
-            number = self._kind(text)
-        except ValueError:
-            number = 0
-        if not 0 < number < float("inf"):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number above zero")
-        return number

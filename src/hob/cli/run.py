@@ -13,6 +13,7 @@ from time import monotonic
 
 from hob.cli.output import JsonView, View, exit_code
 from hob.cli.question import Question
+from hob.cli.terminal import harmless
 from hob.cli.text import TextView
 from hob.core.agent import Agent, Limits
 from hob.core.commands import Cancel, Decide, Prompt
@@ -64,7 +65,10 @@ async def run_task(
         with interrupts:
             await _begin(actor, task)
             await _Watch(actor, view, task, interrupts.cancelled).until_rest(start)
+            await actor.rest()  # what is done after a turn, such as a commit
         view.close(actor.session, monotonic() - begun)
+        for note in actor.notes:
+            print(harmless(note), file=sys.stderr)
         return exit_code(actor.session)
     except asyncio.CancelledError:
         view.close(actor.session, monotonic() - begun)

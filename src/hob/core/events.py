@@ -5,7 +5,8 @@
     ├── input     InputQueued InputDelivered InputWithdrawn
     ├── turn      TurnStarted Nudged CancelRequested TurnFinished
     ├── step      StepStarted StepFinished StepFailed
-    └── call      PermissionAsked PermissionDecided ToolStarted ToolFinished
+    ├── call      PermissionAsked PermissionDecided ToolStarted ToolFinished
+    └── undo      RestoreStarted RestoreFinished
 
 A turn runs from a delivered input until rest; a step is one model call; a call is one tool call.
 """
@@ -20,6 +21,7 @@ from hob.core.messages import AssistantMessage, Timings, ToolResult, Usage
 from hob.core.permission import Access, Decider, Decision, Replay
 
 Delivery = Literal["steer", "queue"]
+Direction = Literal["undo", "redo"]
 Outcome = Literal[
     "done",
     "unreached",  # the model ended and said that the goal is not reached
@@ -163,6 +165,28 @@ class ToolFinished(Struct, frozen=True, tag_field="kind", tag="tool_finished"):
     result: ToolResult
 
 
+class RestoreStarted(Struct, frozen=True, tag_field="kind", tag="restore_started"):
+    """Intent: a person takes back what these calls (the oldest first) did to files, or does it again."""
+
+    restore_id: str
+    direction: Direction
+    calls: tuple[str, ...]
+
+
+class RestoreFinished(Struct, frozen=True, tag_field="kind", tag="restore_finished"):
+    """What became of it: paths put back, and paths left alone because somebody else changed them.
+
+    `note` tells the model; it may come without a restore, for a conversation that was taken back.
+    """
+
+    restore_id: str
+    direction: Direction
+    calls: tuple[str, ...]
+    paths: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    note: str = ""
+
+
 Event = (
     SessionStarted
     | SessionNamed
@@ -181,6 +205,8 @@ Event = (
     | PermissionDecided
     | ToolStarted
     | ToolFinished
+    | RestoreStarted
+    | RestoreFinished
 )
 
 

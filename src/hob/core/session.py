@@ -95,6 +95,9 @@ class Session(Struct, frozen=True):
     outcome: e.Outcome | None = None
     reason: str = ""
     totals: Totals = Totals()  # of the whole session
+    undone: tuple[tuple[str, ...], ...] = ()  # calls taken back, the last group last
+    restoring: e.RestoreStarted | None = None
+    notes: tuple[str, ...] = ()  # for the model, as soon as no call is open
     seen: dict[
         str, str
     ] = {}  # digests of the files that the model knows, by path (`metadata["seen"]`)
@@ -161,6 +164,10 @@ def reduce(s: Session, recorded: e.Recorded) -> Session:
         case e.ToolFinished(call_id, result):
             s = replace(s, seen=_seen(s.seen, result.details))
             return _settle(_with_call(s, call_id, status="done", result=result))
+        case e.RestoreStarted() as restoring:
+            return replace(s, restoring=restoring)
+        case e.RestoreFinished() as restored:
+            return _restore(s, restored)
         case _:
             assert_never(recorded.event)
 
@@ -287,6 +294,18 @@ def _seen(known: dict[str, str], details: Details) -> dict[str, str]:
     return {path: digest for path, digest in known.items() if digest}
 
 
+def _restore(s: Session, restored: e.RestoreFinished) -> Session:
+    undone = s.undone
+    if restored.calls:
+        undone = (*undone, restored.calls) if restored.direction == "undo" else undone[:-1]
+    s = replace(s, restoring=None, undone=undone)
+    if not restored.note:
+        return s
+    if s.calls:  # nobody may speak between calls and their results
+        return replace(s, notes=(*s.notes, restored.note))
+    return replace(s, messages=(*s.messages, UserMessage(restored.note)))
+
+
 def _is_failed_command(details: Details) -> bool:
     return details.exit_code not in (0, None) or bool(details.metadata.get("timed_out"))
 
@@ -319,7 +338,8 @@ def _settle(s: Session) -> Session:
         calls=(),
         failure=failure,
         unacknowledged=unacknowledged,
-        messages=(*s.messages, *results),
+        messages=(*s.messages, *results, *map(UserMessage, s.notes)),
+        notes=(),
         progress=progress,
         nudges=0 if progress.fresh >= FORGIVEN_AFTER else s.nudges,
     )

@@ -14,6 +14,7 @@ from hob.core.messages import AssistantMessage, Reply, ToolCall, ToolResult
 from hob.core.permission import Decision
 from hob.core.ports import Clock, Model, Permission
 from hob.core.request import Request
+from hob.core.session import Session
 from hob.loop.log import Tell
 from hob.loop.retry import verdict
 from hob.loop.toolbox import Toolbox
@@ -33,16 +34,26 @@ class Performer:
         permission: Permission,
         clock: Clock,
         close: Callable[[], Awaitable[None]] | None = None,
+        after_turn: Callable[[Session], Awaitable[str]] | None = None,
     ) -> None:
         self.model = model
         self._toolbox, self._permission, self._clock = toolbox, permission, clock
-        self._close = close
+        self._close, self._after_turn = close, after_turn
 
     async def aclose(self) -> None:
         """Let go of the model's connections and of what the tools hold (`close`)."""
         await self.model.aclose()
         if self._close is not None:
             await self._close()
+
+    async def after_turn(self, session: Session) -> str:
+        """Do what a person wants done after each turn; return in words what came of it, or ""."""
+        if self._after_turn is None or session.phase != "idle":
+            return ""
+        try:
+            return await self._after_turn(session)
+        except Exception as error:  # the turn is over and stored; this must not undo that
+            return f"After the turn: {type(error).__name__}: {error}"
 
     async def answer(self, effect: CallModel, tell: Tell) -> e.StepFinished | e.StepFailed:
         """Call the model once. A cut answer is a failure: no tool ever runs from a partial call."""

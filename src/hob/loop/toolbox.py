@@ -1,5 +1,6 @@
 """Tools by name: look up, check arguments against the schema, run, bound the result."""
 
+import asyncio
 import json
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -10,13 +11,14 @@ from msgspec.structs import replace
 from hob.core.agent import ToolSpec
 from hob.core.messages import Details, ToolCall, ToolResult
 from hob.core.permission import Action
-from hob.core.ports import Blobs, Report, Tool
+from hob.core.ports import Blobs, CallChanges, Checkpoints, Report, Tool
 from hob.core.schema import fit
 
 MAX_CONTENT = 16_384  # characters of a result that enter the context
 MAX_DETAIL = 16_384  # characters of stdout or stderr that enter the log; the whole goes to a blob
 
 READER = "read_output"  # the tool that shows what was cut, where there is one
+MAX_CHANGES = 100  # paths that a result names
 
 _DIGITS = 12
 
@@ -24,10 +26,13 @@ _DIGITS = 12
 class Toolbox:
     """The tools of one session."""
 
-    def __init__(self, tools: Iterable[Tool], blobs: Blobs) -> None:
+    def __init__(
+        self, tools: Iterable[Tool], blobs: Blobs, checkpoints: Checkpoints | None = None
+    ) -> None:
         self._tools = {tool.spec.name: tool for tool in tools}
         self._schemas: dict[str, dict[str, Any]] = {}
         self._blobs = blobs
+        self._checkpoints = checkpoints
 
     def spec(self, name: str) -> ToolSpec:
         """Return what a tool of this process says of itself; an unknown one may do anything, once."""
@@ -58,11 +63,21 @@ class Toolbox:
         action = self.check(call)
         if isinstance(action, ToolResult):
             return action
+        if self._checkpoints is None or action.access in ("none", "read"):
+            return self._bound(await self._use(action, report))
+        await self._checkpoints.before(call.call_id, action.access)
         try:
-            result = await self._tools[call.name].run(action.arguments, report)
+            result = await self._use(action, report)
+        except asyncio.CancelledError:
+            await self._checkpoints.after(call.call_id)  # what it had done until then can be undone
+            raise
+        return self._bound(_with_changes(result, await self._checkpoints.after(call.call_id)))
+
+    async def _use(self, action: Action, report: Report) -> ToolResult:
+        try:
+            return await self._tools[action.tool].run(action.arguments, report)
         except Exception as error:  # a tool's bug is the tool's result, not the session's end
-            return _error(f"{call.name} failed: {type(error).__name__}: {error}")
-        return self._bound(result)
+            return _error(f"{action.tool} failed: {type(error).__name__}: {error}")
 
     def _keep(self, text: str) -> tuple[str, str]:
         """Keep the whole of a long text and cut it; a store that is full must not cost the result."""
@@ -97,6 +112,29 @@ class Toolbox:
                 {**details.metadata, "blobs": {name: one[0] for name, one in kept.items()}},
             ),
         )
+
+
+def _with_changes(result: ToolResult, found: CallChanges) -> ToolResult:
+    """Add what changed for people and programs: at most 100 paths, and their number."""
+    if not found.changes and not found.notes:
+        return result
+    metadata: dict[str, Any] = {**result.details.metadata}
+    if found.changes:
+        metadata["changes"] = [
+            {
+                "path": one.path,
+                "before": one.before.digest,
+                "after": one.after.digest,
+                "kinds": [one.before.kind, one.after.kind],
+                "added": one.added,
+                "removed": one.removed,
+            }
+            for one in found.changes[:MAX_CHANGES]
+        ]
+        metadata["changed_paths"] = len(found.changes)
+    if found.notes:
+        metadata["not_covered"] = list(found.notes[:MAX_CHANGES])
+    return replace(result, details=replace(result.details, metadata=metadata))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from hob.core import events as e
 from hob.core.admit import admit
 from hob.core.commands import Command
-from hob.core.deltas import Delta
+from hob.core.deltas import Delta, Notice
 from hob.core.ports import Claim
 from hob.core.session import Session
 from hob.loop.log import Log
@@ -22,6 +22,7 @@ class Actor:
         self._log, self._feed, self._performer, self._claim = log, feed, performer, claim
         self._again = asyncio.Event()
         self._resting = asyncio.Event()
+        self.notes: list[str] = []  # what was done after turns, in words for people
         self._worker: asyncio.Task[None] | None = None
 
     @property
@@ -72,6 +73,9 @@ class Actor:
             while True:
                 self._again.clear()
                 await run(self._log, self._performer)
+                if note := await self._performer.after_turn(self.session):
+                    self.notes.append(note)
+                    self._log.tell(Notice(note))
                 if not self._again.is_set():
                     self._resting.set()
                 await self._again.wait()

@@ -38,10 +38,21 @@ class Summary(Struct, frozen=True):
 
 
 class Sessions:
-    """All sessions of one store. `equip` gives a session its model, tools and guard."""
+    """All sessions of one store. `equip` gives a session its model, tools and guard.
 
-    def __init__(self, store: Store, clock: Clock, ids: Ids, equip: Equip) -> None:
+    `forget` lets go of what is kept of a session elsewhere, when it is deleted.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+        equip: Equip,
+        forget: Callable[[str], None] | None = None,
+    ) -> None:
         self._store, self._clock, self._ids, self._equip = store, clock, ids, equip
+        self._forget = forget
 
     async def create(self, workspace: str, agent: Agent) -> Actor:
         """Begin a session in a workspace (an absolute path)."""
@@ -178,6 +189,8 @@ class Sessions:
         claim = self._store.claim(session_id)
         try:
             await self._store.delete(session_id)
+            if self._forget is not None:
+                self._forget(session_id)
         finally:
             claim.release()
 

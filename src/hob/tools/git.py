@@ -22,6 +22,10 @@ _GIT = (
     "-c", "core.fsmonitor=false",
     "-c", "core.quotePath=false",
     "-c", "color.ui=false",
+    "-c", "core.editor=true",
+    "-c", "sequence.editor=true",
+    "-c", "core.askPass=true",
+    "-c", "credential.helper=",
     "-c", "log.showSignature=false",
     "-c", "user.useConfigOnly=true",  # a guessed name and address would be committed silently
     "-c", "safe.bareRepository=explicit",  # plain files named HEAD, objects, refs are no repository
@@ -31,6 +35,7 @@ _GIT = (
 )  # fmt: skip
 _ALWAYS = {
     "LC_ALL": "C",  # because refusals are recognised by their words
+    "GIT_EDITOR": "true",
     "GIT_LITERAL_PATHSPECS": "1",
     # A partial clone fetches what it lacks, by whatever program its configuration names.
     "GIT_ALLOW_PROTOCOL": "none",
@@ -39,14 +44,16 @@ _ALWAYS = {
 _READING = {**_ALWAYS, "GIT_OPTIONAL_LOCKS": "0", "GIT_CONFIG_NOSYSTEM": "1"}
 # A submodule has a configuration of its own, which our options do not reach.
 _DIFF = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty")
-# Keys by which a repository's own configuration runs programs and that no option of ours covers.
+# Keys by which a repository's own configuration runs programs and that no option of ours covers. Editors are
+# overridden, diff drivers and signing switched off; nothing fetches, so helpers, ssh and proxies are never
+# asked; nothing merges contents, so merge drivers are not either. A person who signs everywhere signs with
+# the program of their own choice, not of the repository's.
 _PROGRAMS = re.compile(
     r"""filter\..*\.(clean|smudge|process) | hook\..* | gc\.recentobjectshook
-    | gpg\.(.*\.)?(program|defaultkeycommand) | commit\.gpgsign
-    | core\.(sshcommand|gitproxy|askpass|editor|alternaterefscommand)
-    | diff\..*\.(command|textconv) | merge\..*\.driver | credential\.(.*\.)?helper""",
+    | gpg\.(.*\.)?(program|defaultkeycommand) | core\.alternaterefscommand""",
     re.VERBOSE | re.DOTALL,
 )
+_UNSIGNED = "[not signed, as this repository wants it: signing would ask for a passphrase]"
 _OFF = frozenset({"", "false", "no", "off", "0"})
 _NOT_ITS_OWN = frozenset({"system", "global", "command"})
 _CONFIG_BYTES = 1_048_576
@@ -108,7 +115,7 @@ async def git_commit(message: str, sandbox: Sandbox, paths: list[str] | None = N
     """Commit the given paths, or all changes of tracked files."""
     if not message.strip():
         return failed("the message is empty; say what the commit does")
-    above = await _above(sandbox)
+    above, keys = await _repository(sandbox)
     wanted = [_inside(sandbox, path) for path in paths or ["."]]
     await _no_submodules(sandbox, wanted)
     if paths:
@@ -117,11 +124,15 @@ async def git_commit(message: str, sandbox: Sandbox, paths: list[str] | None = N
             return _told(added, "")
     # Everything goes by -a, because a merge cannot be committed in part.
     scope = ["--", *wanted] if paths or above else ["-a"]
-    result = _told(await _git(sandbox, "commit", "-m", message, *scope, env=_ALWAYS), "")
-    if result.is_error or paths or not above:
+    unsigned = "commit.gpgsign" in keys
+    options = ["--no-gpg-sign"] if unsigned else []
+    result = _told(await _git(sandbox, "commit", *options, "-m", message, *scope, env=_ALWAYS), "")
+    if result.is_error:
         return result
-    note = f"[changes of this workspace only; its repository {above!r} is larger]"
-    return replace(result, content=f"{result.content}\n{note}")
+    notes = [_UNSIGNED] if unsigned else []
+    if above and not paths:
+        notes.append(f"[changes of this workspace only; its repository {above!r} is larger]")
+    return replace(result, content="\n".join([result.content, *notes]))
 
 
 @tool(access="write", replay="never")
@@ -147,7 +158,11 @@ async def git_branch(sandbox: Sandbox, name: str | None = None) -> ToolResult:
 
 
 async def _above(sandbox: Sandbox) -> str:
-    """Return the top folder of the repository if the workspace is a folder in it, else "".
+    return (await _repository(sandbox))[0]
+
+
+async def _repository(sandbox: Sandbox) -> tuple[str, set[str]]:
+    """Return the top folder of the repository if the workspace is a folder in it, else "", and its own keys.
 
     Raises `FileError` if the repository's own configuration would run programs, or work elsewhere.
     """
@@ -162,7 +177,7 @@ async def _above(sandbox: Sandbox) -> str:
     found = asked.exit_code == 0
     if "core.worktree" in keys and not (found and Path(top, prefix) == Path(sandbox.root)):
         raise FileError("this repository's core.worktree is another folder; use git in bash")
-    return top if found and prefix else ""
+    return (top if found and prefix else ""), keys
 
 
 async def _own_keys(sandbox: Sandbox) -> set[str]:
@@ -215,6 +230,18 @@ async def _no_submodules(sandbox: Sandbox, paths: list[str]) -> None:
                 f"the submodule {path!r} has a configuration of its own that could run programs; "
                 "commit other paths, or use git in bash"
             )
+
+
+async def repository_above(sandbox: Sandbox) -> str:
+    """Return the top folder of the repository if the workspace is a folder in it, else "". Raises `FileError`."""
+    return await _above(sandbox)
+
+
+async def run_git(sandbox: Sandbox, *arguments: str, env: dict[str, str]) -> ExecResult:
+    """Run git with everything off by which it would run programs; its output up to 1 MB."""
+    return await sandbox.exec(
+        [*_GIT, *arguments], timeout_s=_LIMIT_S, max_bytes=_CONFIG_BYTES, env={**_ALWAYS, **env}
+    )
 
 
 async def _git(sandbox: Sandbox, *arguments: str, env: dict[str, str]) -> ExecResult:
