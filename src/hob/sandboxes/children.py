@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from hob.sandboxes.link import End, KeeperLink
+from hob.sandboxes.link import End, ParentLink
 from hob.sandboxes.tree import kill_tree, living
 
 Watch = Callable[[asyncio.AbstractEventLoop, "subprocess.Popen[bytes]"], "asyncio.Future[None]"]
@@ -43,7 +43,7 @@ class KeptChild:
     __slots__ = ("_call", "_link", "_token", "ended")
 
     def __init__(
-        self, link: KeeperLink, call: int, token: str, ended: "asyncio.Future[End]"
+        self, link: ParentLink, call: int, token: str, ended: "asyncio.Future[End]"
     ) -> None:
         self._link = link
         self._call = call

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -69,20 +69,24 @@ class Launcher:
             raise ValueError("embedded null byte")
         if not call.argv:
             raise ValueError("no command")
-        request = {
+        request: dict[str, Any] = {
+            "op": "run",
+            "call": call.number,
+            "argv": list(map(os.fspath, call.argv)),
             "cwd": self._cwd,
             "env": call.env,
-            "token": call.token,
-            "tty": tty is not None,
         }
-        with Path(os.devnull).open("rb") as nothing:
-            ends = (nothing.fileno() if tty is None else tty, *streams)
+        ends = streams if tty is None else (tty,)
+        while link is not None:
             try:
-                ended = link.run(call.number, call.argv, request, ends)
-            except OSError:  # it was killed: the next command gets another one
-                self.unkept = True
-                return self._start_direct(call, streams, tty)
-        return KeptChild(link, call.number, call.token, ended)
+                parent, ended = link.run(request, ends)
+            except OSError:
+                if not link.lost:
+                    break
+                link = self._linked()  # it was killed: this command gets another one
+            else:
+                return KeptChild(parent, call.number, call.token, ended)
+        return self._start_direct(call, streams, tty)
 
     def _start_direct(self, call: Call, streams: tuple[int, int], tty: int | None) -> Child:
         self.unkept = True
