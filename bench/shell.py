@@ -11,11 +11,13 @@ import asyncio
 import importlib
 import os
 import resource
+import signal
 import statistics
 import subprocess
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 from hob.sandboxes.environment import child_environment
@@ -51,19 +53,23 @@ def cpu_s() -> float:
 
 
 def tree_cpu_s() -> float:
-    """Return the CPU time of ourselves, of ended children, and of a keeper with its ended children."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    total = cpu_s()
+    """Return the CPU time of ourselves, of ended children, and of all below us with theirs."""
+    family: dict[int, tuple[int, float]] = {}
     for process in Path("/proc").iterdir():
         if process.name.isdecimal():
             try:
                 data = (process / "stat").read_text(encoding="utf-8", errors="replace")
+                # Nanoseconds of the process itself; what it reaped is counted in ticks only.
+                own = int((process / "schedstat").read_text(encoding="utf-8").split()[0]) / 1e9
             except OSError:
                 continue
             fields = data.rpartition(")")[2].split()
-            if int(fields[1]) == os.getpid():
-                total += sum(map(int, fields[11:15])) / ticks
-    return total
+            reaped = sum(map(int, fields[13:15])) / os.sysconf("SC_CLK_TCK")
+            family[int(process.name)] = (int(fields[1]), own + reaped)
+    below = {os.getpid()}
+    while fresh := {pid for pid, (above, _) in family.items() if above in below} - below:
+        below |= fresh
+    return cpu_s() + sum(family[pid][1] for pid in below - {os.getpid()})
 
 
 async def measure(ways: dict[str, Way], rounds: int) -> dict[str, tuple[float, float, float]]:
@@ -85,8 +91,9 @@ async def measure(ways: dict[str, Way], rounds: int) -> dict[str, tuple[float, f
     return found
 
 
-def survivors(word: str) -> int:
-    count = 0
+def survivors(word: str) -> list[int]:
+    """Return who has `sleep WORD` in its command line and lives."""
+    found: list[int] = []
     for process in Path("/proc").iterdir():
         if process.name.isdecimal():
             try:
@@ -94,8 +101,9 @@ def survivors(word: str) -> int:
                 state = (process / "stat").read_bytes().rpartition(b")")[2].split()[0]
             except OSError:
                 continue
-            count += f"sleep\0{word}".encode() in line and state not in {b"Z", b"X"}
-    return count
+            if f"sleep\0{word}".encode() in line and state not in {b"Z", b"X"}:
+                found.append(int(process.name))
+    return found
 
 
 async def hob_survivors(box: LocalSandbox) -> dict[str, int]:
@@ -103,7 +111,7 @@ async def hob_survivors(box: LocalSandbox) -> dict[str, int]:
     for number, (name, script) in enumerate(KINDS.items()):
         word = f"98{number}.{os.getpid()}"
         await box.exec([*BASH, script.format(w=word)], timeout_s=0.5)
-        left[name] = survivors(word)
+        left[name] = len(survivors(word))
     return left
 
 
@@ -123,8 +131,11 @@ def bare_survivors() -> dict[str, int]:
         os.killpg(process.pid, 9)
         process.wait()
         time.sleep(0.05)
-        left[name] = survivors(word)
-        subprocess.run(["pkill", "-9", "-f", f"sleep {word}"], check=False)
+        found = survivors(word)
+        left[name] = len(found)
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     return left
 
 

@@ -72,8 +72,8 @@ builtin declare -Fx
   for __hob_n in $__hob_o0; do
     [[ :$__hob_o: == *:$__hob_n:* ]] || builtin printf 'builtin set +o %s\n' "$__hob_n"; done; }}
 builtin printf '__hob_ok=1\n'
-}} >|"$__hob_into" && {{
-builtin printf '%s\0%s\0%s' "$__hob_number" "$__hob_lost" "$PWD"; }} >|"$__hob_into.done"
+}} 1<>"$__hob_into" && {{
+builtin printf '%s\0%s\0%s' "$__hob_number" "$__hob_lost" "$PWD"; }} 1<>"$__hob_into.done"
 fi
 """
 
