@@ -21,66 +21,106 @@ _BASH = ("bash", "--noprofile", "--norc", "-c")
 # Every variable's name, without a subshell to capture a listing in.
 _NAMES = " ".join(f'"${{!{letter}@}}"' for letter in f"_{string.ascii_letters}")
 
+# Bash's own that need not be restored, which is what costs most: one line each. Those that a command's
+# EXIT trap may want to read are not among them, for it runs after ours.
+_OWN = (
+    "BASH BASH_ALIASES BASH_ARGC BASH_ARGV BASH_CMDS BASH_EXECUTION_STRING BASH_LOADABLES_PATH "
+    "BASH_VERSION COMP_WORDBREAKS GROUPS HISTCMD HOSTTYPE MACHTYPE OSTYPE"
+)
+
 # Runs without output, in whatever state a command left the shell: any function may be called like a
-# builtin, any option may be set. `exit` in a function leaves its local variables visible: they are not
-# the shell's. The variables are written as they are; what does not bear it is mended in _BEGIN.
+# builtin, any option may be set. The variables are written as they are; what does not bear it is mended
+# in _BEGIN. Bash parses this after every command, so it is short, and what is rare is in _RARE. A slot is
+# written over, not truncated, which some file systems make wait for the disk: its end is marked.
 _SAVE = rf"""
 __hob_status=$?
 builtin trap - DEBUG ERR RETURN
-if [[ -z ${{__hob_saved-}} && $BASH_SUBSHELL == 0 ]]; then
-__hob_saved=1 __hob_o=$SHELLOPTS __hob_b=$BASHOPTS __hob_locals=: __hob_env=()
+if [[ $BASH_SUBSHELL == 0 && -n ${{__hob_save-}} ]]; then
+__hob_o=$SHELLOPTS/$BASHOPTS __hob_locals=
 builtin set +euxvf +o posix
 builtin shopt -u nocasematch extdebug
-builtin unset -v __hob_run __hob_save
+builtin local && __hob_locals=:
+[[ $__hob_o != "$__hob_o0" ]] || builtin unset -v __hob_o __hob_o0
 [[ -z ${{__hob_trap-}} ]] || builtin unset -f trap
+builtin unset -v __hob_run __hob_save __hob_env {_OWN}
 [[ ! -r /proc/$$/environ ]] || builtin mapfile -d '' -t __hob_env </proc/$$/environ
-if builtin local >|"$__hob_into"; then
-  while IFS= builtin read -r __hob_n; do
-    __hob_n=${{__hob_n#declare -* }}
-    __hob_locals+=${{__hob_n%%=*}}:
-  done <"$__hob_into"
-fi
 {{
 for __hob_n in "${{__hob_env[@]%%=*}}"; do
   [[ -v $__hob_n || ! $__hob_n =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || builtin printf 'builtin unset -v %s\n' "$__hob_n"
 done
-builtin unset -v __hob_env
-if [[ $__hob_locals == : ]]; then
-  builtin declare -p
-else
-  for __hob_n in {_NAMES}; do
-    [[ $__hob_locals == *:$__hob_n:* ]] || builtin declare -p "$__hob_n"
-  done
-fi
+builtin unset -v __hob_env __hob_n
+if [[ -n $__hob_locals ]]; then builtin . "${{__hob_into%/*}}/rare" locals; else builtin declare -p; fi
 IFS=:
-builtin printf '__hob_lost=\nbuiltin cd -- %q || __hob_gone "$9"\n' "$PWD"
+builtin printf '__hob_lost=\nbuiltin cd -- %q || __hob_gone "$8"\n' "$PWD"
 [[ ! -v OLDPWD ]] || builtin printf 'OLDPWD=%q\n' "$OLDPWD"
-((${{#DIRSTACK[@]}} < 2)) || for ((__hob_n=${{#DIRSTACK[@]}}-1; __hob_n>0; __hob_n--)); do
-  builtin printf 'builtin pushd -n -- %q\n' "${{DIRSTACK[__hob_n]/#\~/$HOME}}"; done
+((${{#DIRSTACK[@]}} < 2)) || builtin . "${{__hob_into%/*}}/rare" stack
 builtin umask -p
 builtin alias -p
 builtin declare -f
 builtin declare -Fx
-[[ $__hob_b == "$__hob_b0" ]] || {{
-  for __hob_n in $__hob_b; do
-    [[ :$__hob_b0: == *:$__hob_n:* ]] || builtin printf 'builtin shopt -s %s\n' "$__hob_n"; done
-  for __hob_n in $__hob_b0; do
-    [[ :$__hob_b: == *:$__hob_n:* ]] || builtin printf 'builtin shopt -u %s\n' "$__hob_n"; done; }}
-[[ $__hob_o == "$__hob_o0" ]] || {{
-  for __hob_n in $__hob_o; do case $__hob_n in errexit|nounset|noexec|xtrace|verbose|onecmd) ;;
-    *) [[ :$__hob_o0: == *:$__hob_n:* ]] || builtin printf 'builtin set -o %s\n' "$__hob_n" ;; esac; done
-  for __hob_n in $__hob_o0; do
-    [[ :$__hob_o: == *:$__hob_n:* ]] || builtin printf 'builtin set +o %s\n' "$__hob_n"; done; }}
-builtin printf '__hob_ok=1\n'
-}} 1<>"$__hob_into" && {{
-builtin printf '%s\0%s\0%s' "$__hob_number" "$__hob_lost" "$PWD"; }} 1<>"$__hob_into.done"
+[[ -z ${{__hob_o-}} ]] || builtin . "${{__hob_into%/*}}/rare" options
+builtin printf '__hob_ok=1\nbuiltin return\n'
+}} 1<>"$__hob_into" && builtin printf '%s\0%s\0%s\0%s\0' "$__hob_number" "${{__hob_lost-}}" "$PWD" "$__hob_number" 1<>"$__hob_into.done"
 fi
 """
 
+# `exit` in a function leaves its local variables visible: they are not the shell's. An EXIT trap of the
+# command's own is put behind ours.
+_RARE = rf"""
+case $1 in
+locals)
+  builtin local 1<>"$__hob_into.local"
+  while IFS= builtin read -r __hob_n; do
+    __hob_n=${{__hob_n#declare -* }}
+    __hob_locals+=${{__hob_n%%=*}}:
+  done <"$__hob_into.local"
+  for __hob_n in {_NAMES}; do
+    [[ $__hob_locals == *:$__hob_n:* ]] || builtin declare -p "$__hob_n"
+  done
+  ;;
+stack)
+  for ((__hob_n=${{#DIRSTACK[@]}}-1; __hob_n>0; __hob_n--)); do
+    builtin printf 'builtin pushd -n -- %q\n' "${{DIRSTACK[__hob_n]/#\~/$HOME}}"
+  done
+  ;;
+options)
+  for __hob_n in ${{__hob_o#*/}}; do
+    [[ :${{__hob_o0#*/}}: == *:$__hob_n:* ]] || builtin printf 'builtin shopt -s %s\n' "$__hob_n"
+  done
+  for __hob_n in ${{__hob_o0#*/}}; do
+    [[ :${{__hob_o#*/}}: == *:$__hob_n:* ]] || builtin printf 'builtin shopt -u %s\n' "$__hob_n"
+  done
+  for __hob_n in ${{__hob_o%/*}}; do case $__hob_n in errexit|nounset|noexec|xtrace|verbose|onecmd) ;;
+    *) [[ :${{__hob_o0%/*}}: == *:$__hob_n:* ]] || builtin printf 'builtin set -o %s\n' "$__hob_n" ;; esac
+  done
+  for __hob_n in ${{__hob_o0%/*}}; do
+    [[ :${{__hob_o%/*}}: == *:$__hob_n:* ]] || builtin printf 'builtin set +o %s\n' "$__hob_n"
+  done
+  ;;
+trap)
+  __hob_trap=1
+  trap() {{
+    builtin trap "$@"
+    local __hob_s=$? __hob_c
+    if [[ $BASH_SUBSHELL == 0 ]]; then
+      __hob_c=$(builtin trap -p EXIT)
+      if [[ $__hob_c != *__hob_save* ]]; then
+        __hob_c=${{__hob_c#trap -- }}
+        builtin eval "__hob_c=${{__hob_c% EXIT}}"
+        builtin trap -- "{{ builtin eval \"\${{__hob_save-}}\"; }} &>/dev/null
+(builtin exit \$__hob_status); $__hob_c" EXIT
+      fi
+    fi
+    return $__hob_s
+  }}
+  ;;
+esac
+"""
+
 # Sourced first, with the folder, the command, the state to restore (or nothing), the file to save into
-# and the number of the command as parameters. An EXIT trap of the command's own is put behind ours.
+# and the number of the command as parameters.
 _BEGIN = rf"""
-builtin set -- "$@" "$SHELLOPTS" "$BASHOPTS" "${{HOB_CALL-}}" "$PWD"
+builtin set -- "$@" "$SHELLOPTS/$BASHOPTS" "${{HOB_CALL-}}" "$PWD"
 if [[ -n $3 ]]; then
   __hob_lost=
   __hob_gone() {{ __hob_lost=folder; builtin cd -- "$1"; }}
@@ -88,38 +128,23 @@ if [[ -n $3 ]]; then
   builtin unset -f __hob_gone
   [[ -n ${{__hob_ok-}} ]] || __hob_lost=state
   RANDOM=${{SRANDOM-$$}}
-  HOB_CALL=$8
+  HOB_CALL=$7
 fi
-__hob_run=$2 __hob_into=$4 __hob_number=$5 __hob_o0=$6 __hob_b0=$7 __hob_lost=${{__hob_lost-}}
+__hob_run=$2 __hob_into=$4 __hob_number=$5 __hob_o0=$6
+[[ -n ${{__hob_lost-}} ]] || builtin unset -v __hob_lost
 __hob_save='{_SAVE.replace("'", chr(39) + chr(92) + chr(39) + chr(39))}'
-builtin unset -v __hob_saved __hob_trap __hob_ok
-builtin set --
+builtin unset -v __hob_trap __hob_ok
 if [[ -n $__hob_into ]]; then
-  builtin trap '{{ builtin eval "$__hob_save"; }} &>/dev/null' EXIT
-  if [[ $__hob_run == *trap*EXIT* ]] && ! builtin declare -F trap >/dev/null; then
-    __hob_trap=1
-    trap() {{
-      builtin trap "$@"
-      local __hob_s=$? __hob_c
-      if [[ $BASH_SUBSHELL == 0 ]]; then
-        __hob_c=$(builtin trap -p EXIT)
-        if [[ $__hob_c != *__hob_save* ]]; then
-          __hob_c=${{__hob_c#trap -- }}
-          builtin eval "__hob_c=${{__hob_c% EXIT}}"
-          builtin trap -- "{{ builtin eval \"\$__hob_save\"; }} &>/dev/null
-(builtin exit \$__hob_status); $__hob_c" EXIT
-        fi
-      fi
-      return $__hob_s
-    }}
-  fi
+  builtin trap '{{ builtin eval "${{__hob_save-}}"; }} &>/dev/null' EXIT
+  [[ $__hob_run != *trap*EXIT* ]] || builtin declare -F trap >/dev/null || . "$1/rare" trap
 fi
+builtin set --
 """
 
 # The command stands on the first line, so that bash's own messages count its lines from 1.
 _RUN = (
     '. "$1/shell" || builtin exit 126; builtin eval "$__hob_run"; '
-    '{ builtin eval "$__hob_save"; } &>/dev/null; builtin exit $__hob_status'
+    '{ builtin eval "${__hob_save-}"; } &>/dev/null; builtin exit $__hob_status'
 )
 _ASIDE = '(builtin trap \'builtin printf "\\n[exit code %s]\\n" "$?"\' EXIT; builtin eval "$__hob_run") &'
 _START = f'. "$1/shell" || builtin exit 126; {_ASIDE}'
@@ -188,8 +213,8 @@ class Shell:
         """Take on the state that a command left; return a note for the model, "" if all is well."""
         data = await self._read(f"{self._folder}/{turn.into}.done")
         number, _, rest = data.decode("utf-8", "surrogateescape").partition("\0")
-        lost, _, cwd = rest.partition("\0")
-        if number != str(turn.number):
+        lost, cwd, again, *_ = (*rest.split("\0"), "", "", "")
+        if not number == again == str(turn.number):
             if not await self._read(f"{self._folder}/shell"):
                 self._folder = ""
                 return "the shell's private folder was emptied; its state is lost"
@@ -209,8 +234,8 @@ class Shell:
         if self._folder == self.sandbox.scratch:
             return
         self._current, self.cwd, self._busy = None, "", []
-        script = 'builtin printf %s "$2" >|"$1/shell"'
-        argv = [*_BASH, script, "bash", self.sandbox.scratch, _BEGIN]
+        script = 'builtin printf %s "$2" >|"$1/shell" && builtin printf %s "$3" >|"$1/rare"'
+        argv = [*_BASH, script, "bash", self.sandbox.scratch, _BEGIN, _RARE]
         result = await self.sandbox.exec(argv, timeout_s=_INSTALL_S)
         if result.exit_code != 0:
             raise FileError(f"the shell cannot be prepared: {result.stderr.strip()}")
