@@ -24,8 +24,9 @@ _NAMES = " ".join(f'"${{!{letter}@}}"' for letter in f"_{string.ascii_letters}")
 # Bash's own that need not be restored, which is what costs most: one line each. Those that a command's
 # EXIT trap may want to read are not among them, for it runs after ours.
 _OWN = (
-    "BASH BASH_ALIASES BASH_ARGC BASH_ARGV BASH_CMDS BASH_EXECUTION_STRING BASH_LOADABLES_PATH "
-    "BASH_VERSION COMP_WORDBREAKS GROUPS HISTCMD HOSTTYPE MACHTYPE OSTYPE"
+    "BASH BASHPID BASH_ALIASES BASH_ARGC BASH_ARGV BASH_ARGV0 BASH_CMDS BASH_EXECUTION_STRING "
+    "BASH_LINENO BASH_LOADABLES_PATH BASH_VERSION COMP_WORDBREAKS GROUPS "
+    "HISTCMD HOSTTYPE MACHTYPE OSTYPE SRANDOM"
 )
 
 # Runs without output, in whatever state a command left the shell: any function may be called like a
@@ -36,7 +37,7 @@ _SAVE = rf"""
 __hob_status=$?
 builtin trap - DEBUG ERR RETURN
 if [[ $BASH_SUBSHELL == 0 && -n ${{__hob_save-}} ]]; then
-__hob_o=$SHELLOPTS/$BASHOPTS __hob_locals=
+__hob_o=$SHELLOPTS/$BASHOPTS
 builtin set +euxvf +o posix
 builtin shopt -u nocasematch extdebug
 builtin local && __hob_locals=:
@@ -49,7 +50,7 @@ for __hob_n in "${{__hob_env[@]%%=*}}"; do
   [[ -v $__hob_n || ! $__hob_n =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || builtin printf 'builtin unset -v %s\n' "$__hob_n"
 done
 builtin unset -v __hob_env __hob_n
-if [[ -n $__hob_locals ]]; then builtin . "${{__hob_into%/*}}/rare" locals; else builtin declare -p; fi
+if [[ -n ${{__hob_locals-}} ]]; then builtin . "${{__hob_into%/*}}/rare" locals; else builtin declare -p; fi
 IFS=:
 builtin printf '__hob_lost=\nbuiltin cd -- %q || __hob_gone "$8"\n' "$PWD"
 [[ ! -v OLDPWD ]] || builtin printf 'OLDPWD=%q\n' "$OLDPWD"
@@ -60,7 +61,9 @@ builtin declare -f
 builtin declare -Fx
 [[ -z ${{__hob_o-}} ]] || builtin . "${{__hob_into%/*}}/rare" options
 builtin printf '__hob_ok=1\nbuiltin return\n'
-}} 1<>"$__hob_into" && builtin printf '%s\0%s\0%s\0%s\0' "$__hob_number" "${{__hob_lost-}}" "$PWD" "$__hob_number" 1<>"$__hob_into.done"
+}} 1<>"$__hob_into" &&
+  builtin printf '%s\0%s\0%s\0%s\0' "$__hob_number" "${{__hob_lost-}}" "$PWD" "$__hob_number" \
+    1<>"$__hob_into.done"
 fi
 """
 
@@ -133,7 +136,7 @@ fi
 __hob_run=$2 __hob_into=$4 __hob_number=$5 __hob_o0=$6
 [[ -n ${{__hob_lost-}} ]] || builtin unset -v __hob_lost
 __hob_save='{_SAVE.replace("'", chr(39) + chr(92) + chr(39) + chr(39))}'
-builtin unset -v __hob_trap __hob_ok
+builtin unset -v __hob_trap __hob_ok __hob_locals __hob_status
 if [[ -n $__hob_into ]]; then
   builtin trap '{{ builtin eval "${{__hob_save-}}"; }} &>/dev/null' EXIT
   [[ $__hob_run != *trap*EXIT* ]] || builtin declare -F trap >/dev/null || . "$1/rare" trap
