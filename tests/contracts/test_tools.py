@@ -372,7 +372,10 @@ def test_other_bounds():
     assert printable("a\u202eb\n") == "a\\u202eb\\n"
 
 
-# --- editing ---------------------------------------------------------------------------------
+# --- editing -------------------------------------------------------------------------------------
+
+
+TEXT = st.lists(st.text(alphabet="ab \tü", max_size=4), max_size=8).map("\n".join)
 
 
 @settings(deadline=None, max_examples=60)
