@@ -7,28 +7,27 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from secrets import randbits
 from typing import cast
 
 from hob.config import Config, ConfigError
 from hob.core.agent import Agent, Limits
+from hob.core.checkpoints import Checkpoints, Journal
 from hob.core.ids import compose
 from hob.core.permission import Mode
-from hob.core.ports import Blobs, Checkpoints, Clock, Journal, Model, Sandbox, Store
+from hob.core.ports import Blobs, Clock, Model, Sandbox, Store
 from hob.core.session import Session
 from hob.guard.modes import ModeGuard
 from hob.instructions.prompt import system_message
 from hob.loop.perform import Performer
 from hob.loop.toolbox import Toolbox
-from hob.sandboxes.docker import DockerSandbox
-from hob.sandboxes.docker_arguments import DockerSettings, client_environment
-from hob.sandboxes.environment import child_environment, far_environment, sensitive_paths
+from hob.sandboxes.environment import child_environment, sensitive_paths
 from hob.sandboxes.images import WorkspaceImages
 from hob.sandboxes.local import LocalSandbox, kill_leftovers
 from hob.sandboxes.recorder import Recorder
 from hob.sandboxes.recording import RecordingSandbox
-from hob.sandboxes.remote import RemoteSandbox
 from hob.sandboxes.shadow import Shadow
 from hob.sandboxes.watch import CommandWatch
 from hob.sessions.service import Sessions
@@ -38,11 +37,9 @@ from hob.stores.checkpoints import CheckpointFolder
 from hob.stores.memory import MemoryBlobs, MemoryStore
 from hob.stores.sqlite import SqliteStore
 from hob.tools.auto_commit import AutoCommit
-from hob.tools.edits import apply_edits
 from hob.tools.first_set import TOOLS, belongings
-from hob.tools.optional import OPTIONAL
+from hob.tools.optional import OPTIONAL, TEXT_PROTOCOL, extra, optional
 from hob.tools.outputs import Outputs
-from hob.tools.refactor.plans import Refactorings
 from hob.tools.seen import Seen
 from hob.tools.settings import Settings
 from hob.tools.tool import bind
@@ -95,7 +92,7 @@ def agent(with_tools: Sequence[str] = ()) -> Agent:
     if unknown:
         known = ", ".join(sorted(OPTIONAL))
         raise ConfigError(f"There is no optional tool {unknown[0]!r}: give one of {known}.")
-    tools = {*TOOLS, *(OPTIONAL[name] for name in with_tools)}
+    tools = {*TOOLS, *map(optional, with_tools)}
     specs = tuple(sorted((tool.spec for tool in tools), key=lambda spec: spec.name))
     return Agent(instructions=system_message(), tools=specs)
 
@@ -111,79 +108,94 @@ async def open_house(
 ) -> AsyncGenerator[House]:
     """Yield a house whose sessions get their model from `make_model`; without `keep` nothing stays on disk."""
     clock = SystemClock()
-    blobs: Blobs = FileBlobs(config.data_dir / "blobs") if keep else MemoryBlobs()
-    settings = Settings(
-        max_read_lines=config.max_read_lines,
-        bash_timeout_s=config.bash_timeout_s,
-        stateless_shell=config.stateless_shell,
-        ripgrep=_ripgrep() if config.sandbox == "local" else "rg",
-    )
+    equipment = _Equipment(config, clock, make_model, interactive=interactive, keep=keep)
+    async with _open_store(config, keep=keep) as store:
+        sessions = Sessions(store, clock, RandomIds(clock), equipment.equip)
+        equipment.prune()
+        yield House(sessions, agent(config.with_tools), _limits(config, default_steps))
 
-    protected = sensitive_paths(_home(config), str(config.data_dir))
-    memory = _Memory(config, protected) if keep and config.checkpoints != "off" else None
 
-    def equip(session: Session) -> Performer:
-        records = str(config.data_dir / "writes") if keep else ""
-        inner = open_sandbox(config, session, protected, records)
+class _Equipment:
+    """What sessions are given to work with: a model, a sandbox, tools, a guard, a memory."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        make_model: Callable[[], Model],
+        *,
+        interactive: bool,
+        keep: bool,
+    ) -> None:
+        self._config, self._clock, self._make_model = config, clock, make_model
+        self._blobs: Blobs = FileBlobs(config.data_dir / "blobs") if keep else MemoryBlobs()
+        self._records = str(config.data_dir / "writes") if keep else ""
+        self._protected = sensitive_paths(_home(config), str(config.data_dir))
+        # On another machine there are no files of ours to keep.
+        remembers = keep and config.checkpoints != "off" and config.sandbox != "remote"
+        self._memory = _Memory(config, self._protected) if remembers else None
+        self._guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
+        self._settings = Settings(
+            max_read_lines=config.max_read_lines,
+            bash_timeout_s=config.bash_timeout_s,
+            stateless_shell=config.stateless_shell,
+            ripgrep=_ripgrep() if config.sandbox == "local" else "rg",
+        )
+
+    def equip(self, session: Session) -> Performer:
+        """Return the hands of a session."""
+        config = self._config
+        inner = open_sandbox(config, session, self._protected, self._records)
         sandbox, recorder, let_go, after_turn = inner, None, inner.close, None
-        if memory is not None and not isinstance(inner, RemoteSandbox):
-            sandbox, recorder, let_go, after_turn = memory.around(inner, session)
-        shared = belongings(sandbox, settings, blobs)
-        refactorings = Refactorings()
+        if self._memory is not None:
+            sandbox, recorder, let_go, after_turn = self._memory.around(inner, session)
+        shared = belongings(sandbox, self._settings, self._blobs)
+        # A resumed session finds the tools that it was begun with, whatever is asked for now.
+        names = {*config.with_tools, *(spec.name for spec in session.agent.tools)}
+        more = extra(names if config.edit_format == "tools" else {*names, TEXT_PROTOCOL})
         supplies = {
             Sandbox: sandbox,
-            Settings: settings,
-            Clock: clock,
+            Settings: self._settings,
+            Clock: self._clock,
             Seen: Seen(session.seen),
-            Refactorings: refactorings,
             **shared,
+            **more.supplies,
         }
-        # All optional tools, or a resumed session would not find those that it was begun with.
-        tools = (*TOOLS, *OPTIONAL.values())
-        if config.edit_format != "tools":
-            # Only what a text protocol writes calls it; no agent has it in its list.
-            tools = (*tools, apply_edits)
-        toolbox = Toolbox([bind(tool, supplies) for tool in tools], blobs, recorder)
-        guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
+        toolbox = Toolbox(
+            [bind(tool, supplies) for tool in (*TOOLS, *more.tools)], self._blobs, recorder
+        )
 
         async def close() -> None:
-            refactorings.close()
+            more.close()
             await let_go()
             cast("Outputs", shared[Outputs]).close()
 
-        return Performer(make_model(), toolbox, guard, clock, close, after_turn)
+        return Performer(self._make_model(), toolbox, self._guard, self._clock, close, after_turn)
 
-    async with _open_store(config, keep=keep) as store:
-        sessions = Sessions(store, clock, RandomIds(clock), equip)
-        if memory is not None:
-            memory.prune(clock)
-        yield House(sessions, agent(config.with_tools), _limits(config, default_steps))
+    def prune(self) -> None:
+        """Let what is too old to be of use go."""
+        if self._memory is not None:
+            self._memory.prune(self._clock)
 
 
 def open_sandbox(
     config: Config, session: Session, protected: Sequence[str], records: str
-) -> LocalSandbox | DockerSandbox | RemoteSandbox:
+) -> Sandbox:
     """Return where a session's commands run; what a killed Hob left working beside us is ended."""
     crashed = any(call.status == "running" for call in session.calls)
-    owner = session.session_id
+    owner, env = session.session_id, config.environment
     if config.sandbox == "local":
         if crashed:
             kill_leftovers(owner)
-        env = child_environment(config.environment, owner)
-        return LocalSandbox(session.workspace, env, protected, owner=owner, records=records)
-    env = far_environment(config.environment, owner)
+        own = child_environment(env, owner)
+        return LocalSandbox(session.workspace, own, protected, owner=owner, records=records)
+    # Their clients cost milliseconds to import, and few people use them.
+    far = import_module("hob.sandboxes.far")
     if config.sandbox == "docker":
-        settings = DockerSettings(
-            image=config.docker_image, program=config.docker_program, network=config.docker_network
-        )
-        client_env = client_environment(config.environment)
-        return DockerSandbox(
-            session.workspace, settings, env, client_env,
-            protected=protected, owner=owner, records=records,
-        )  # fmt: skip
-    return RemoteSandbox(
-        session.workspace, config.remote_url, config.remote_key, env, owner=owner, orphans=crashed
-    )
+        settings = (config.docker_image, config.docker_program, config.docker_network)
+        return far.open_container(session.workspace, settings, env, protected, owner, records)
+    server = (config.remote_url, config.remote_key)
+    return far.open_remote(session.workspace, server, env, owner, crashed)
 
 
 @asynccontextmanager
@@ -227,7 +239,7 @@ class _Memory:
         return WorkspaceImages(workspace, self._protected)
 
     def around(
-        self, inner: LocalSandbox | DockerSandbox, session: Session
+        self, inner: Sandbox, session: Session
     ) -> tuple[Sandbox, Checkpoints, Callable[[], Awaitable[None]], AfterTurn | None]:
         """Return a sandbox on files of this machine with a memory, the memory, what closes both, and auto-commit."""
         config, journal = self._config, self.journal(session.session_id)
@@ -246,9 +258,9 @@ class _Memory:
             await inner.close()
             images.close()
 
-        sandbox = RecordingSandbox(cast("Sandbox", inner), recorder)
+        sandbox = RecordingSandbox(inner, recorder)
         commit = AutoCommit(sandbox, journal, images, trailer=config.commit_trailer)
-        wanted = config.auto_commit and isinstance(inner, LocalSandbox)
+        wanted = config.auto_commit and config.sandbox == "local"
         return sandbox, recorder, close_both, commit.after_turn if wanted else None
 
     def prune(self, clock: Clock) -> None:

@@ -27,6 +27,9 @@ from hob.tools.settings import Settings
 from hob.tools.terminal import clean
 from hob.tools.tool import bind
 
+# A suite that runs in the background of a shell starts with SIGINT ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ENV = child_environment({"PATH": os.environ["PATH"], "HOME": "/nonexistent"}, "test")
 NAMES = {"bash", "read_output", "shell_session"}
 

@@ -45,6 +45,8 @@ Do something different.
     @@ -1 +1 @@
     -x = 1
     +x = 2
+undo: a.py
+redo: nothing; left as somebody else changed them: a.py
 done · 1 step · 2,100 tokens in (2,050 reused), 12 out · 12.3 s · session s-golden
 """
 

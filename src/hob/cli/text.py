@@ -1,7 +1,7 @@
 """A session as a person reads it: prose on standard output, everything else on standard error."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO, cast
 
 from hob.cli.terminal import Palette, harmless, one_line
@@ -13,8 +13,11 @@ from hob.core.session import Session
 WIDTH = 100
 STATUS_WIDTH = 76  # must not wrap, or it could not be taken back
 MAX_DIFF_LINES = 40
+MAX_CHANGES = 10
 _COUNTS = (("match", "matches"), ("file", "files"), ("entry", "entries"), ("byte", "bytes"))
-_MAIN_ARGUMENT = ("command", "path", "pattern", "source", "message", "thought", "name")
+_MAIN_ARGUMENT = (
+    "command", "path", "pattern", "source", "message", "thought", "name", "text", "output", "action",
+)  # fmt: skip
 
 
 class TextView:
@@ -65,6 +68,8 @@ class TextView:
                 self._line(f"{self._colour.bad}{harmless(text)}{self._colour.reset}{again}")
             case e.ToolFinished(call_id, result):
                 self._call(self._calls.get(call_id) or ToolCall(call_id, "?", "{}"), result)
+            case e.RestoreFinished(_, direction, _, paths, conflicts):
+                self._restored(direction, paths, conflicts)
             case e.Nudged(_, text):
                 self._line(f"{self._colour.note}{harmless(text)}{self._colour.reset}")
             case _:
@@ -79,9 +84,33 @@ class TextView:
         self._line(
             " ".join(filter(None, (head, told, ending and f"{colour.dim}{ending}{colour.reset}")))
         )
-        diff = result.details.metadata.get("diff")
+        known = result.details.metadata
+        diff = known.get("diff")
         if isinstance(diff, str) and diff:
             self._diff(diff)
+        elif isinstance(known.get("changes"), list):
+            self._changes(known["changes"], int(known.get("changed_paths", 0)))
+        for note in known.get("not_covered", ()):
+            self._line(f"    {colour.note}{harmless(str(note))}{colour.reset}")
+
+    def _restored(self, direction: str, paths: Sequence[str], conflicts: Sequence[str]) -> None:
+        told = f"{direction}: {', '.join(paths) or 'nothing'}"
+        if conflicts:
+            told += f"; left as somebody else changed them: {', '.join(conflicts)}"
+        self._line(f"{self._colour.note}{harmless(told)}{self._colour.reset}")
+
+    def _changes(self, changes: list[dict[str, Any]], total: int) -> None:
+        """Show which files a call changed that brings no diff of its own."""
+        colour = self._colour
+        files = [one for one in changes if "dir" not in one.get("kinds", ())]
+        for one in files[:MAX_CHANGES]:
+            before, after = one.get("kinds") or ("file", "file")
+            sign = "A" if before == "absent" else "D" if after == "absent" else "M"
+            count = f" +{one['added']} -{one['removed']}" if one.get("added") is not None else ""
+            self._line(f"    {colour.dim}{sign} {harmless(str(one['path']))}{count}{colour.reset}")
+        rest = total - (len(changes) - len(files)) - MAX_CHANGES
+        if rest > 0:
+            self._line(f"    {colour.dim}… {rest} more files{colour.reset}")
 
     def _diff(self, diff: str) -> None:
         colour = self._colour

@@ -9,7 +9,7 @@ from hob.sessions.patch import Patch
 from hob.sessions.service import Sessions
 from hob.sessions.undo import Conflict, Outcome, Plan, Undo, Wish, place_before
 
-LEFT_ALONE = 3
+LEFT_ALONE = 10
 MAX_DIFF_LINES = 60
 
 

@@ -10,7 +10,7 @@ UNDO_COMMANDS = ("undo", "redo", "diff", "restore")
 # argparse has no public name for what `add_subparsers` returns.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage]
 
-_CODES = "exit codes: 0 done, 1 error, 3 some paths were left as they are, 42 nothing to do"
+_CODES = "exit codes: 0 done, 1 error, 10 some paths were left as they are, 42 nothing to do"
 
 
 def add_undo(commands: "Commands") -> None:

@@ -1,9 +1,11 @@
-"""Before-images as values: what a call found at each path, what it left, and how several calls add up."""
+"""Before-images as values: what a call found at each path, what it left, how several calls add up; and their ports."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 from msgspec import Struct, field
+
+from hob.core.permission import Access
 
 Kind = Literal["absent", "file", "link", "dir", "other"]
 
@@ -175,3 +177,58 @@ def storable(path: str) -> bool:
 
 def _runs(mode: int | None) -> bool | None:
     return None if mode is None else bool(mode & 0o111)
+
+
+class Checkpoints(Protocol):
+    """Keeps what a call is about to change, so that it can be taken back."""
+
+    async def before(self, call_id: str, access: Access) -> None:
+        """Begin a checkpoint: what this task changes from now on belongs to the call."""
+        ...
+
+    async def after(self, call_id: str) -> "CallChanges":
+        """End it and return what changed. Raises nothing: what cannot be seen is said in `notes`."""
+        ...
+
+
+class CallChanges(Struct, frozen=True):
+    """What one call changed; `notes` say once a session what is not covered."""
+
+    changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Journal(Protocol):
+    """The checkpoints of one session: marks in order, and the bytes of before-images."""
+
+    def add(self, marks: Sequence[Mark]) -> None:
+        """Keep marks, durably. Raises `OSError`."""
+        ...
+
+    def marks(self) -> Sequence[Mark]:
+        """Return all marks, the oldest first."""
+        ...
+
+    def keep(self, data: bytes) -> str:
+        """Keep bytes durably and return their SHA-256. Raises `OSError`."""
+        ...
+
+    def image(self, digest: str) -> bytes:
+        """Return kept bytes. Raises `KeyError`."""
+        ...
+
+
+class Images(Protocol):
+    """The paths of a workspace as images; a link is a thing of its own and never followed."""
+
+    def look(self, path: str) -> tuple[Image, bytes]:
+        """Return what stands at a path, and its bytes (a link's target), up to the cap."""
+        ...
+
+    def put(self, path: str, image: Image, data: bytes) -> None:
+        """Make a path be like an image, whole or not at all. Raises `FileError`."""
+        ...
+
+    def close(self) -> None:
+        """Let the workspace go."""
+        ...

@@ -6,10 +6,9 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from hob.core.agent import ToolSpec
-from hob.core.checkpoints import Change, Image, Mark
 from hob.core.deltas import Delta
 from hob.core.messages import Reply, ToolResult
-from hob.core.permission import Access, Action, Decision
+from hob.core.permission import Action, Decision
 from hob.core.request import Request
 
 
@@ -185,61 +184,6 @@ class Job(Struct, frozen=True):
     age_s: float = 0.0
 
 
-class Checkpoints(Protocol):
-    """Keeps what a call is about to change, so that it can be taken back."""
-
-    async def before(self, call_id: str, access: Access) -> None:
-        """Begin a checkpoint: what this task changes from now on belongs to the call."""
-        ...
-
-    async def after(self, call_id: str) -> "CallChanges":
-        """End it and return what changed. Raises nothing: what cannot be seen is said in `notes`."""
-        ...
-
-
-class CallChanges(Struct, frozen=True):
-    """What one call changed; `notes` say once a session what is not covered."""
-
-    changes: tuple[Change, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-class Journal(Protocol):
-    """The checkpoints of one session: marks in order, and the bytes of before-images."""
-
-    def add(self, marks: Sequence[Mark]) -> None:
-        """Keep marks, durably. Raises `OSError`."""
-        ...
-
-    def marks(self) -> Sequence[Mark]:
-        """Return all marks, the oldest first."""
-        ...
-
-    def keep(self, data: bytes) -> str:
-        """Keep bytes durably and return their SHA-256. Raises `OSError`."""
-        ...
-
-    def image(self, digest: str) -> bytes:
-        """Return kept bytes. Raises `KeyError`."""
-        ...
-
-
-class Images(Protocol):
-    """The paths of a workspace as images; a link is a thing of its own and never followed."""
-
-    def look(self, path: str) -> tuple[Image, bytes]:
-        """Return what stands at a path, and its bytes (a link's target), up to the cap."""
-        ...
-
-    def put(self, path: str, image: Image, data: bytes) -> None:
-        """Make a path be like an image, whole or not at all. Raises `FileError`."""
-        ...
-
-    def close(self) -> None:
-        """Let the workspace go."""
-        ...
-
-
 class ExecResult(Struct, frozen=True):
     """A finished command. `exit_code` is negative for a signal, None when it was killed at its time limit.
 
@@ -373,6 +317,10 @@ class Sandbox(Protocol):
 
     def delete(self, path: str) -> None:
         """Delete a file or an empty directory. Raises `FileError`."""
+        ...
+
+    async def close(self) -> None:
+        """Stop what still runs and let everything go. May be called twice."""
         ...
 
 

@@ -9,9 +9,10 @@ from typing import Any, cast
 from msgspec.structs import replace
 
 from hob.core.agent import ToolSpec
+from hob.core.checkpoints import CallChanges, Checkpoints
 from hob.core.messages import Details, ToolCall, ToolResult
 from hob.core.permission import Action
-from hob.core.ports import Blobs, CallChanges, Checkpoints, Report, Tool
+from hob.core.ports import Blobs, Report, Tool
 from hob.core.schema import fit
 
 MAX_CONTENT = 16_384  # characters of a result that enter the context

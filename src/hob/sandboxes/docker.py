@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from hob.core.ports import ExecResult, FileError, FileInfo, Job, Report, Sink, Terminal
+from hob.core.ports import ExecResult, FileError, Job, Report, Sink, Terminal
 from hob.sandboxes.client import attend, uninterrupted
 from hob.sandboxes.client_terminal import ClientTerminal
 from hob.sandboxes.container import Container
 from hob.sandboxes.docker_arguments import Arguments, DockerSettings, Unavailable
+from hob.sandboxes.filed import Filed
 from hob.sandboxes.files import Files
 from hob.sandboxes.output import Output
 from hob.sandboxes.scripts import JOBS
@@ -22,7 +23,7 @@ _ENGINE_SAYS = (  # Docker's and podman's words for a container that is not ther
 )
 
 
-class DockerSandbox:
+class DockerSandbox(Filed):
     """Implements the port `Sandbox` by one container, which starts with the first command.
 
     `env` is all that commands are told (see `far_environment`), `client_env` all that the command-line
@@ -42,6 +43,7 @@ class DockerSandbox:
         records: str = "",
     ) -> None:
         self._files = Files(root, protected, records)
+        super().__init__(self._files)
         self._arguments = Arguments(
             settings, self._files.root, env, client_env, protected=protected, owner=owner
         )
@@ -125,30 +127,6 @@ class DockerSandbox:
         self._terminals = [one for one in self._terminals if one.exit_code is None]
         self._terminals.append(opened)
         return opened
-
-    def read(self, path: str, max_bytes: int) -> bytes:
-        """Return a regular file's first `max_bytes` bytes. Raises `FileError`."""
-        return self._files.read(path, max_bytes)
-
-    def write(self, path: str, data: bytes) -> None:
-        """Replace or create a file atomically. Raises `FileError`."""
-        self._files.write(path, data)
-
-    def list(self, path: str) -> Sequence[FileInfo]:
-        """Return a directory's entries sorted by name. Raises `FileError`."""
-        return self._files.list(path)
-
-    def stat(self, path: str) -> FileInfo | None:
-        """Return what stands at a path, links followed, or None. Raises `FileError`."""
-        return self._files.stat(path)
-
-    def move(self, source: str, target: str) -> None:
-        """Rename, never onto something that exists. Raises `FileError`."""
-        self._files.move(source, target)
-
-    def delete(self, path: str) -> None:
-        """Delete a file or an empty directory. Raises `FileError`."""
-        self._files.delete(path)
 
     async def close(self) -> None:
         """Remove the container with all that runs in it and let the root go. May be called twice."""

@@ -4,8 +4,7 @@ from difflib import SequenceMatcher
 
 from msgspec.structs import replace
 
-from hob.core.checkpoints import Change, Image
-from hob.core.ports import Images, Journal
+from hob.core.checkpoints import Change, Image, Images, Journal
 
 MAX_BYTES = 200_000
 MAX_LINES = 3_000

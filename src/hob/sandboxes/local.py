@@ -4,7 +4,8 @@ import os
 import stat
 from collections.abc import Mapping, Sequence
 
-from hob.core.ports import ExecResult, FileError, FileInfo, Job, Report, Sink, Terminal
+from hob.core.ports import ExecResult, FileError, Job, Report, Sink, Terminal
+from hob.sandboxes.filed import Filed
 from hob.sandboxes.files import Files
 from hob.sandboxes.process import Processes, owner_mark
 from hob.sandboxes.tree import carries, kill_tree, living
@@ -25,7 +26,7 @@ def kill_leftovers(owner: str) -> int:
     return count
 
 
-class LocalSandbox:
+class LocalSandbox(Filed):
     """Implements the port `Sandbox`. `env` is all that children see, see `child_environment`.
 
     File tools keep away from `protected` (absolute paths); commands do not. By `owner` processes are
@@ -44,6 +45,7 @@ class LocalSandbox:
         keeper: bool = True,
     ) -> None:
         self._files = Files(root, protected, records)
+        super().__init__(self._files)
         self._processes = Processes(self._files.root, env, owner, keeper=keeper)
 
     @property
@@ -91,27 +93,7 @@ class LocalSandbox:
         folder, _, name = path.rpartition("/")
         if folder == self.scratch and name != "..":
             return _read_plain(path, max_bytes)
-        return self._files.read(path, max_bytes)
-
-    def write(self, path: str, data: bytes) -> None:
-        """Replace or create a file atomically. Raises `FileError`."""
-        self._files.write(path, data)
-
-    def list(self, path: str) -> Sequence[FileInfo]:
-        """Return a directory's entries sorted by name. Raises `FileError`."""
-        return self._files.list(path)
-
-    def stat(self, path: str) -> FileInfo | None:
-        """Return what stands at a path, links followed, or None. Raises `FileError`."""
-        return self._files.stat(path)
-
-    def move(self, source: str, target: str) -> None:
-        """Rename, never onto something that exists. Raises `FileError`."""
-        self._files.move(source, target)
-
-    def delete(self, path: str) -> None:
-        """Delete a file or an empty directory. Raises `FileError`."""
-        self._files.delete(path)
+        return super().read(path, max_bytes)
 
     async def close(self) -> None:
         """Kill what commands left running and let the root go. May be called twice."""

@@ -12,7 +12,9 @@ from hashlib import sha256
 
 from hob.core.checkpoints import (
     ABSENT,
+    CallChanges,
     Image,
+    Journal,
     Mark,
     Touched,
     Uncovered,
@@ -21,7 +23,7 @@ from hob.core.checkpoints import (
     storable,
 )
 from hob.core.permission import Access
-from hob.core.ports import CallChanges, FileError, Journal
+from hob.core.ports import FileError
 from hob.sandboxes.images import WorkspaceImages
 from hob.sandboxes.linecount import counted
 from hob.sandboxes.watch import CommandWatch

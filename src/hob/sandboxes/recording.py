@@ -63,3 +63,7 @@ class RecordingSandbox:
         """Delete, after the before-image is kept. Raises `FileError`."""
         with self._recorder.recorded(path, self._recorder.deleting(path)):
             self._inner.delete(path)
+
+    async def close(self) -> None:
+        """Close the sandbox; the recorder is closed by whoever made it."""
+        await self._inner.close()

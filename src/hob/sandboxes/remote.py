@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from hob.core.ports import ExecResult, FileError, FileInfo, Job, Report, Sink, Terminal
+from hob.core.ports import ExecResult, FileError, Job, Report, Sink, Terminal
 from hob.sandboxes.far_jobs import Started
+from hob.sandboxes.filed import Filed
 from hob.sandboxes.output import Output
 from hob.sandboxes.remote_api import Api, RemoteError
 from hob.sandboxes.remote_calls import run_far
@@ -13,7 +14,7 @@ from hob.sandboxes.remote_link import Link
 from hob.sandboxes.scripts import JOBS
 
 
-class RemoteSandbox:
+class RemoteSandbox(Filed):
     """Implements the port `Sandbox` at a server whose user we are; `root` is a folder over there.
 
     `env` is added to the allow-listed part of the server's own environment. Weaker than on this machine:
@@ -41,6 +42,7 @@ class RemoteSandbox:
     ) -> None:
         self._link = Link(Api(url, key), root, env, owner=owner, orphans=orphans)
         self._files = RemoteFiles(self._link, root)
+        super().__init__(self._files)
         self._calls = 0
         self._started = Started()
 
@@ -97,30 +99,6 @@ class RemoteSandbox:
             "a SWE-ReX server has no terminals; run the program without one, by a script or with its "
             "input in a file"
         )
-
-    def read(self, path: str, max_bytes: int) -> bytes:
-        """Return a regular file's first `max_bytes` bytes. Raises `FileError`."""
-        return self._files.read(path, max_bytes)
-
-    def write(self, path: str, data: bytes) -> None:
-        """Replace or create a file atomically. Raises `FileError`."""
-        self._files.write(path, data)
-
-    def list(self, path: str) -> Sequence[FileInfo]:
-        """Return a directory's entries sorted by name. Raises `FileError`."""
-        return self._files.list(path)
-
-    def stat(self, path: str) -> FileInfo | None:
-        """Return what stands at a path, links followed, or None. Raises `FileError`."""
-        return self._files.stat(path)
-
-    def move(self, source: str, target: str) -> None:
-        """Rename, never onto something that exists. Raises `FileError`."""
-        self._files.move(source, target)
-
-    def delete(self, path: str) -> None:
-        """Delete a file or an empty directory. Raises `FileError`."""
-        self._files.delete(path)
 
     async def close(self) -> None:
         """End everything of ours over there; a server that is gone is no error. May be called twice."""

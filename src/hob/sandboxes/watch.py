@@ -8,13 +8,13 @@ from hob.core.checkpoints import (
     CommandBegan,
     CommandEnded,
     Image,
+    Journal,
     Mark,
     Touched,
     Uncovered,
     parents,
     storable,
 )
-from hob.core.ports import Journal
 from hob.sandboxes.shadow import Shadow
 from hob.sandboxes.shadow_git import ShadowError
 

@@ -5,10 +5,19 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from hob.core import events as e
-from hob.core.checkpoints import Checkpoint, Image, Leg, checkpoints, redoing, undoing
+from hob.core.checkpoints import (
+    Checkpoint,
+    Image,
+    Images,
+    Journal,
+    Leg,
+    checkpoints,
+    redoing,
+    undoing,
+)
 from hob.core.codec import open_entry
 from hob.core.errors import CommandRefused, SessionNotFound
-from hob.core.ports import Clock, FileError, Ids, Images, Journal, Store
+from hob.core.ports import Clock, FileError, Ids, Store
 from hob.core.session import Session, fold
 from hob.loop.log import Log, whole
 from hob.sessions.patch import Patch, Side, patch

@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from hob.core.checkpoints import Change, Committed, Image, checkpoints
-from hob.core.ports import ExecResult, FileError, Images, Journal, Sandbox
+from hob.core.checkpoints import Change, Committed, Image, Images, Journal, checkpoints
+from hob.core.ports import ExecResult, FileError, Sandbox
 from hob.core.session import Session
 from hob.tools.commit_message import listed, message_for
 from hob.tools.git import repository_above, run_git

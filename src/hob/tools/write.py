@@ -4,9 +4,9 @@ from typing import Annotated
 
 from msgspec import Struct
 
+from hob import editing
 from hob.core.messages import ToolResult
 from hob.core.ports import FileError, Sandbox
-from hob.editing import EditRefused, edit
 from hob.editing.diff3 import merge
 from hob.tools.bounds import printable
 from hob.tools.changes import diff
@@ -67,8 +67,8 @@ async def edit_file(
         return failed(f"{path!r} is a binary file; edit_file changes text only")
     before = old.text.text
     try:
-        edited = edit(before, search, replace, path=path, check=counter(path))
-    except EditRefused as refusal:
+        edited = editing.edit(before, search, replace, path=path, check=counter(path))
+    except editing.EditRefused as refusal:
         theirs = f"\nIt was changed since you read it, by a person or a command:\n{old.foreign}"
         return failed(f"{path!r}: {refusal}{theirs if old.foreign else ''}")
     first, last = edited.first_line, max(edited.first_line, edited.last_line)
