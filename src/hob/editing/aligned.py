@@ -1,5 +1,6 @@
 """Stage 6, second half: whether an alignment is good enough to write by, and what is written."""
 
+import re
 from typing import NoReturn
 
 from hob.editing import messages
@@ -16,7 +17,7 @@ _SHOWN_LINES = 5
 _LEAST_LINES = 3
 _LEAST_TEXT = 0.55
 _TELLING = 12  # a line of so many characters says where the place is, if it is the only one
-_TRIVIAL = 6  # a line of fewer characters may stand anywhere
+_WORD = re.compile(r"\w")  # a line without any, like `}`, may stand anywhere
 
 
 class AlignedEdit:
@@ -61,7 +62,10 @@ class AlignedEdit:
         differ = [n for n, like in enumerate(best.likeness) if like < 1]
         for n in differ:
             key = aligner.keys[n]
-            if len(key) >= _TRIVIAL and aligner.positions[key]:
+            if key in aligner.keys[max(0, n - 1) : n] + aligner.keys[n + 1 : n + 2]:
+                # Written twice, one after the other, it is still next to its place.
+                continue
+            if _WORD.search(key) and aligner.positions[key]:
                 number = self._index.numbers[aligner.positions[key][0]] + 1
                 return (
                     f"its line {aligner.lines[n].strip()[:80]!r} stands elsewhere, at line {number}"

@@ -1,12 +1,13 @@
 """Stage 5: `...` for lines that a model did not copy; the same lines stay in the file."""
 
+import itertools
 import re
 from typing import NamedTuple
 
 from hob.editing.lines import Index, Place, places
 from hob.editing.merge import line_hunks
 from hob.editing.outcome import EditRefused
-from hob.editing.spelling import is_comment, squeezed
+from hob.editing.spelling import indentation, is_comment, squeezed
 
 _MOST_LINES = 400
 _MOST_MARKS = 20
@@ -114,6 +115,7 @@ def chains(index: Index, parts: list[Segment]) -> list[list[Place]]:
     """Return the ways to find all segments in order, each the nearest after the one before."""
     if not parts:
         return []
+    lines = index.document.lines
     found = [[place] for place in places(index, parts[0].quoted)]
     for part in parts[1:]:
         after = sorted(places(index, part.quoted), key=lambda place: place.first)
@@ -122,7 +124,37 @@ def chains(index: Index, parts: list[Segment]) -> list[list[Place]]:
             for chain in found
             if (tail := _nearest(chain[-1].last, after)) is not None
         ]
-    return found
+    within = [chain for chain in found if not _leaves_block(lines, chain)]
+    if found and not within:
+        raise EditRefused(
+            f"search has lines of two blocks around '...': line {found[0][-1].first + 1} is not in "
+            f"the block of line {found[0][0].first + 1}; send one edit for each"
+        )
+    return within
+
+
+def _leaves_block(lines: list[str], chain: list[Place]) -> bool:
+    """Return whether lines after an elision are all in a block that begins within it.
+
+    The line that begins it is no deeper than all lines above the elision, so that it ends theirs;
+    and not as deep as any line below, so that search does not show where that other block ends.
+    """
+    shallowest = _depth(lines, chain[0])
+    for above, below in itertools.pairwise(chain):
+        shallowest = min(shallowest, _depth(lines, above))
+        depth = _depth(lines, below)
+        for line in lines[above.last + 1 : below.first]:
+            stripped = line.lstrip()
+            if not stripped or stripped[0] in ")]}" or is_comment(line):
+                continue
+            if len(line) - len(stripped) <= shallowest and len(line) - len(stripped) < depth:
+                return True
+    return False
+
+
+def _depth(lines: list[str], place: Place) -> int:
+    quoted = [lines[own] for own in place.pairs if own is not None]
+    return min(len(indentation(line)) for line in quoted if line.strip())
 
 
 def _nearest(last: int, after: list[Place]) -> Place | None:
