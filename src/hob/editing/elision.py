@@ -136,13 +136,15 @@ def chains(index: Index, parts: list[Segment]) -> list[list[Place]]:
 def _leaves_block(lines: list[str], chain: list[Place]) -> bool:
     """Return whether lines after an elision are all in a block that begins within it.
 
-    The line that begins it is no deeper than all lines above the elision, so that it ends theirs;
-    and not as deep as any line below, so that search does not show where that other block ends.
+    The line that begins it ends the block of those above the elision, for it is no deeper than the
+    line that begins theirs, or less deep than all of them. It is not as deep as any line below, so
+    that search does not show where that other block ends.
     """
-    shallowest = _depth(lines, chain[0])
+    shown: list[int] = []
     for above, below in itertools.pairwise(chain):
-        shallowest = min(shallowest, _depth(lines, above))
-        depth = _depth(lines, below)
+        shown += _shown(lines, above)
+        shallowest = _ending_depth(lines, shown)
+        depth = min(len(indentation(lines[own])) for own in _shown(lines, below))
         for line in lines[above.last + 1 : below.first]:
             stripped = line.lstrip()
             if not stripped or stripped[0] in ")]}" or is_comment(line):
@@ -152,9 +154,16 @@ def _leaves_block(lines: list[str], chain: list[Place]) -> bool:
     return False
 
 
-def _depth(lines: list[str], place: Place) -> int:
-    quoted = [lines[own] for own in place.pairs if own is not None]
-    return min(len(indentation(line)) for line in quoted if line.strip())
+def _shown(lines: list[str], place: Place) -> list[int]:
+    return [own for own in place.pairs if own is not None and lines[own].strip()]
+
+
+def _ending_depth(lines: list[str], shown: list[int]) -> int:
+    """Return how deep a line is at most that ends the block in which these lines are."""
+    least = min(len(indentation(lines[own])) for own in shown)
+    last = next(own for own in reversed(shown) if len(indentation(lines[own])) == least)
+    after = next((line for line in lines[last + 1 :] if line.strip()), "")
+    return least if len(indentation(after)) > least else least - 1
 
 
 def _nearest(last: int, after: list[Place]) -> Place | None:
