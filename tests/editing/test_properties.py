@@ -37,6 +37,8 @@ def test_an_exact_and_unique_edit_is_a_splice(before: str, start: int, size: int
     if lead.isspace() or (old[0] == "\n" and new[:1] not in {"", "\n"}):
         return
     edited = edit(before, old, new)
+    if before[at - 1 : at] in {"", "\n"} and old.endswith("\n") and not new.endswith("\n") and new:
+        new += "\n"  # whole lines stay whole lines
     assert edited.text == before[:at] + new + before[at + len(old) :]
     assert edited.notes == ()
 

@@ -1,5 +1,6 @@
 """Stage 6, second half: whether an alignment is good enough to write by, and what is written."""
 
+import re
 from typing import NoReturn
 
 from hob.editing import messages
@@ -9,14 +10,15 @@ from hob.editing.elision import check_kept
 from hob.editing.lines import Index
 from hob.editing.merge import Merge, known, line_hunks
 from hob.editing.outcome import EditRefused
-from hob.editing.spelling import is_comment, squeezed
+from hob.editing.spelling import fold, indentation, is_comment, squeezed, without_comment
 from hob.editing.text import Found, quoted_lines
 
 _SHOWN_LINES = 5
 _LEAST_LINES = 3
 _LEAST_TEXT = 0.55
 _TELLING = 12  # a line of so many characters says where the place is, if it is the only one
-_TRIVIAL = 6  # a line of fewer characters may stand anywhere
+_WORDS = re.compile(r"\w+")
+_WORD = re.compile(r"\w")  # a line without any, like `}`, may stand anywhere
 
 
 class AlignedEdit:
@@ -42,6 +44,10 @@ class AlignedEdit:
         if len(found) > 1 and best.score - found[1].score < MARGIN:
             starts = [self._number(one) for one in found if best.score - one.score < MARGIN]
             raise EditRefused(messages.near(self._document.lines, sorted(starts), len(quoted)))
+        for n in self._heads(aligner):
+            if best.likeness[n] < 1 and self._names_another(aligner.lines[n], best.pairs[n]):
+                line = aligner.lines[n].strip()[:80]
+                self._refuse(f"its line {line!r} says which block is meant, and is not there")
         pairs = self._pairs(best)
         check_kept(quoted, wanted)
         self._check_changed(pairs)
@@ -61,7 +67,10 @@ class AlignedEdit:
         differ = [n for n, like in enumerate(best.likeness) if like < 1]
         for n in differ:
             key = aligner.keys[n]
-            if len(key) >= _TRIVIAL and aligner.positions[key]:
+            if key in aligner.keys[max(0, n - 1) : n] + aligner.keys[n + 1 : n + 2]:
+                # Written twice, one after the other, it is still next to its place.
+                continue
+            if _WORD.search(key) and aligner.positions[key]:
                 number = self._index.numbers[aligner.positions[key][0]] + 1
                 return (
                     f"its line {aligner.lines[n].strip()[:80]!r} stands elsewhere, at line {number}"
@@ -77,6 +86,20 @@ class AlignedEdit:
         if best.unseen > max(1 if not differ else 0, (count + best.unseen) // 5):
             return "it leaves out too many lines of the file"
         return ""
+
+    def _heads(self, aligner: Aligner) -> set[int]:
+        """Return the lines that tell which block is meant: the first, and one shallower than all."""
+        depths = [len(indentation(line)) for line in aligner.lines]
+        least = min(depths)
+        return {0, depths.index(least)} if depths.count(least) == 1 else {0}
+
+    def _names_another(self, quoted: str, pair: int | None) -> bool:
+        """Return whether words differ that are no comment; signs and kinds of quotes may."""
+        own = "" if pair is None else self._document.lines[self._index.numbers[pair]]
+        if is_comment(quoted) and (is_comment(own) or not own):
+            return False
+        left, right = (_WORDS.findall(without_comment(fold(line))) for line in (own, quoted))
+        return left != right
 
     def _only_comments_differ(self, aligner: Aligner, best: Alignment, differ: list[int]) -> bool:
         """Return whether all code agrees, with a line among it that no other place has."""

@@ -1,12 +1,13 @@
 """Stage 5: `...` for lines that a model did not copy; the same lines stay in the file."""
 
+import itertools
 import re
 from typing import NamedTuple
 
 from hob.editing.lines import Index, Place, places
 from hob.editing.merge import line_hunks
 from hob.editing.outcome import EditRefused
-from hob.editing.spelling import is_comment, squeezed
+from hob.editing.spelling import indentation, is_comment, squeezed
 
 _MOST_LINES = 400
 _MOST_MARKS = 20
@@ -114,6 +115,7 @@ def chains(index: Index, parts: list[Segment]) -> list[list[Place]]:
     """Return the ways to find all segments in order, each the nearest after the one before."""
     if not parts:
         return []
+    lines = index.document.lines
     found = [[place] for place in places(index, parts[0].quoted)]
     for part in parts[1:]:
         after = sorted(places(index, part.quoted), key=lambda place: place.first)
@@ -122,7 +124,46 @@ def chains(index: Index, parts: list[Segment]) -> list[list[Place]]:
             for chain in found
             if (tail := _nearest(chain[-1].last, after)) is not None
         ]
-    return found
+    within = [chain for chain in found if not _leaves_block(lines, chain)]
+    if found and not within:
+        raise EditRefused(
+            f"search has lines of two blocks around '...': line {found[0][-1].first + 1} is not in "
+            f"the block of line {found[0][0].first + 1}; send one edit for each"
+        )
+    return within
+
+
+def _leaves_block(lines: list[str], chain: list[Place]) -> bool:
+    """Return whether lines after an elision are all in a block that begins within it.
+
+    The line that begins it ends the block of those above the elision, for it is no deeper than the
+    line that begins theirs, or less deep than all of them. It is not as deep as any line below, so
+    that search does not show where that other block ends.
+    """
+    shown: list[int] = []
+    for above, below in itertools.pairwise(chain):
+        shown += _shown(lines, above)
+        shallowest = _ending_depth(lines, shown)
+        depth = min(len(indentation(lines[own])) for own in _shown(lines, below))
+        for line in lines[above.last + 1 : below.first]:
+            stripped = line.lstrip()
+            if not stripped or stripped[0] in ")]}" or is_comment(line):
+                continue
+            if len(line) - len(stripped) <= shallowest and len(line) - len(stripped) < depth:
+                return True
+    return False
+
+
+def _shown(lines: list[str], place: Place) -> list[int]:
+    return [own for own in place.pairs if own is not None and lines[own].strip()]
+
+
+def _ending_depth(lines: list[str], shown: list[int]) -> int:
+    """Return how deep a line is at most that ends the block in which these lines are."""
+    least = min(len(indentation(lines[own])) for own in shown)
+    last = next(own for own in reversed(shown) if len(indentation(lines[own])) == least)
+    after = next((line for line in lines[last + 1 :] if line.strip()), "")
+    return least if len(indentation(after)) > least else least - 1
 
 
 def _nearest(last: int, after: list[Place]) -> Place | None:

@@ -73,7 +73,8 @@ def _filled(before: str, search: str, replace: str) -> Edited:
         raise EditRefused("search is empty and the file is not; send the text to replace in search")
     if not replace:
         raise EditRefused("search and replace are both empty; nothing to do")
-    return Edited(replace, 1, max(1, len(quoted_lines(replace))))
+    new = replace.replace("\n", "\r\n") if "\r\n" in before else replace
+    return Edited(new, 1, max(1, len(quoted_lines(replace))))
 
 
 def _exact(document: Document, search: str, replace: str, line: int | None) -> Edited | None:
@@ -93,6 +94,9 @@ def _exact(document: Document, search: str, replace: str, line: int | None) -> E
     if hit.indented and not _fits_as_it_is(document, hit, search, replace):
         return None
     check_kept(quoted_lines(search), quoted_lines(replace))
+    if hit.whole and search.endswith("\n") and replace and not replace.endswith("\n"):
+        # Whole lines were quoted, and whole lines are meant; not to join them to the next one.
+        replace += "\n"
     return Edited(*exact.splice(document, hit, search, replace))
 
 

@@ -25,6 +25,7 @@ class Indents:
         known: dict[str, Counter[str]] = {}
         for theirs, own in rest if self._stripped else pairs:
             known.setdefault(theirs, Counter())[own] += 1
+        self._several = {theirs for theirs, counts in known.items() if len(counts) > 1}
         self._known = {theirs: counts.most_common(1)[0][0] for theirs, counts in known.items()}
         self.identity = all(theirs == own for theirs, own in pairs)
         self._theirs = _step(quoted)
@@ -33,6 +34,10 @@ class Indents:
     def opening(self, indent: str) -> str:
         """Return the file's indentation for the first line that is written."""
         return self._first if self._stripped and not indent else self.mapped(indent)
+
+    def several(self, indent: str) -> bool:
+        """Return whether one of the quotation's stands for several of the file's."""
+        return indent in self._several
 
     def mapped(self, indent: str) -> str:
         """Return the file's indentation for one of the quotation's."""

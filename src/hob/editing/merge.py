@@ -172,17 +172,43 @@ class Merge:
             if not text:
                 new.append("")
                 continue
-            indent = self._indent(j, partner.get(j))
+            indent = self._indent(hunk, j, partner.get(j))
             new.append(indent + self._content(text.lstrip(), partner.get(j)))
         return new
 
-    def _indent(self, j: int, i: int | None) -> str:
+    def _indent(self, hunk: Hunk, j: int, i: int | None) -> str:
         theirs = indentation(self._wanted[j])
         own = None if i is None else self._pairs[i]
         if i is not None and own is not None and indentation(self._quoted[i]) == theirs:
             return indentation(self._lines[own])
+        if self._indents.several(theirs):
+            return self._indent_beside(hunk, j)
         first = next((k for k, line in enumerate(self._wanted) if line.strip()), 0)
         return self._indents.opening(theirs) if j == first else self._indents.mapped(theirs)
+
+    def _indent_beside(self, hunk: Hunk, j: int) -> str:
+        """Return what the lines around one have in the file, where its own can stand for several.
+
+        Raises `EditRefused` where they do not agree: in or after a block is not the same program.
+        """
+        theirs = indentation(self._wanted[j])
+        owns = [
+            own if line.strip() and indentation(line) == theirs else None
+            for line, own in zip(self._quoted, self._pairs, strict=True)
+        ]
+        above = [own for own in owns[: hunk.i1] if own is not None][-1:]
+        below = [own for own in owns[hunk.i2 :] if own is not None][:1]
+        beside = {
+            indentation(self._lines[own])
+            for own in [*above, *owns[hunk.i1 : hunk.i2], *below]
+            if own is not None
+        }
+        if len(beside) != 1 or not above or not below:
+            raise EditRefused(
+                f"how deep {self._wanted[j].strip()[:200]!r} is to be is not clear, as search is "
+                "not indented like the file; send its lines with their indentation"
+            )
+        return beside.pop()
 
     def _content(self, wanted: str, i: int | None) -> str:
         own = None if i is None else self._pairs[i]

@@ -61,8 +61,8 @@ def absent(lines: Sequence[str], search: str, replace: str, why: str = "") -> st
             "before lines"
         )
     already = present(lines, replace)
-    if already is not None and not why:
-        return f"search was not found, but replace is already there, at line {already + 1}"
+    if already is not None:
+        return f"search was not found{reason}, but replace is already there, at line {already + 1}"
     here = lines[:_SEARCHED_LINES]
     start = _nearest(here, wanted)
     if start is None:

@@ -17,12 +17,7 @@ _TOLERATED = {
     Level.SPACING: "the spacing within lines differed",
     Level.QUOTES: "the kind of quotes differed",
 }
-_SHOWN_LINES = 5
 _NUMBERED_NEAR = 20
-_LEAST_LINES = 3
-_LEAST_TEXT = 0.55
-_TELLING = 12  # a line of so many characters says where the place is, if it is the only one
-_TRIVIAL = 6  # a line of fewer characters may stand anywhere
 
 
 def _new(said: Quotation) -> list[str]:

@@ -2,9 +2,10 @@
 
 from difflib import SequenceMatcher
 
-from hob.editing.spelling import LONG_LINE, fold, tokens
+from hob.editing.spelling import LONG_LINE, fold, tokens, without_comment
 
 _MOST_TOKENS = 300
+_MARKS = frozenset("'\"")
 
 
 def merged(own: str, quoted: str, wanted: str) -> str | None:
@@ -21,7 +22,16 @@ def merged(own: str, quoted: str, wanted: str) -> str | None:
         return own
     if max(len(own), len(quoted), len(wanted)) > LONG_LINE:
         return None
+    code = without_comment(own)
+    if code and code != own.rstrip() and not _commented(quoted):
+        # A comment that was left out stays behind the code, unless another one is to come there.
+        carried = None if _commented(wanted) else merged(code, quoted.rstrip(), wanted.rstrip())
+        return None if carried is None else carried + own[len(code) :]
     return _merged(_words(own), _words(quoted), _words(wanted))
+
+
+def _commented(line: str) -> bool:
+    return without_comment(line) != line.rstrip()
 
 
 def _words(line: str) -> list[tuple[str, str]]:
@@ -54,30 +64,49 @@ def _merged(
     if max(len(own), len(quoted), len(wanted)) > _MOST_TOKENS:
         return None
     place = _places(own, quoted)
+    marks = {token for _, token in own if fold(token) in _MARKS}
+    disguised = bool(marks & _MARKS) and bool(marks - _MARKS)
     parts: list[str] = []
     names = [[token for _, token in line] for line in (quoted, wanted)]
     blocks = SequenceMatcher(None, *names, autojunk=False).get_opcodes()
     for tag, i1, i2, j1, j2 in blocks:
         start, end = place[i1], place[i2]
-        if start is None or end is None:
+        if start is None or end is None or place[0]:
             return None
+        old, new = quoted[i1:i2], wanted[j1:j2]
         if tag == "equal":
-            parts += _kept(own[start:end], quoted[i1], wanted[j1])
-        elif end - start == i2 - i1 and _same(own[start:end], quoted[i1:i2]):
-            parts += [gap + token for gap, token in wanted[j1:j2]]
-        else:
+            parts += _kept(own[start:end], old, new)
+            continue
+        if end - start != len(old) or not _same(own[start:end], old):
             # What is replaced has to be known word for word.
             return None
+        if len(new) > len(old) and i1 and place[i1 - 1] != start - 1:
+            # The file has words just there that were not quoted; they may say the same.
+            return None
+        if disguised and _MARKS & {token for _, token in old + new}:
+            # A quotation mark for a look-alike of the file would pair with another one.
+            return None
+        parts += _respaced(own[start:end], old, new)
     return "".join(parts)
 
 
 def _kept(
-    own: list[tuple[str, str]], quoted: tuple[str, str], wanted: tuple[str, str]
+    own: list[tuple[str, str]], quoted: list[tuple[str, str]], wanted: list[tuple[str, str]]
 ) -> list[str]:
     """Return the file's words as they are, but for blanks before the first that the change made."""
     parts = [gap + token for gap, token in own]
-    if own and quoted[0] != wanted[0]:
-        parts[0] = wanted[0] + own[0][1]
+    if own and quoted[0][0] != wanted[0][0]:
+        parts[0] = wanted[0][0] + own[0][1]
+    return parts
+
+
+def _respaced(
+    own: list[tuple[str, str]], quoted: list[tuple[str, str]], wanted: list[tuple[str, str]]
+) -> list[str]:
+    """Return the new words; blanks before the first that the change left alone are the file's."""
+    parts = [gap + token for gap, token in wanted]
+    if own and wanted and quoted[0][0] == wanted[0][0]:
+        parts[0] = own[0][0] + wanted[0][1]
     return parts
 
 
