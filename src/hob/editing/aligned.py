@@ -18,6 +18,7 @@ _LEAST_LINES = 3
 _LEAST_TEXT = 0.55
 _TELLING = 12  # a line of so many characters says where the place is, if it is the only one
 _WORDS = re.compile(r"\w+")
+_SECTION = re.compile(r"\s*\[.*\]\s*")
 _WORD = re.compile(r"\w")  # a line without any, like `}`, may stand anywhere
 
 
@@ -45,7 +46,7 @@ class AlignedEdit:
             starts = [self._number(one) for one in found if best.score - one.score < MARGIN]
             raise EditRefused(messages.near(self._document.lines, sorted(starts), len(quoted)))
         for n in self._heads(aligner):
-            if best.likeness[n] < 1 and self._names_another(aligner.lines[n], best.pairs[n]):
+            if self._names_another(aligner, n, best.pairs[n]):
                 line = aligner.lines[n].strip()[:80]
                 self._refuse(f"its line {line!r} says which block is meant, and is not there")
         pairs = self._pairs(best)
@@ -93,10 +94,17 @@ class AlignedEdit:
         least = min(depths)
         return {0, depths.index(least)} if depths.count(least) == 1 else {0}
 
-    def _names_another(self, quoted: str, pair: int | None) -> bool:
-        """Return whether words differ that are no comment; signs and kinds of quotes may."""
+    def _names_another(self, aligner: Aligner, n: int, pair: int | None) -> bool:
+        """Return whether a line heads a block, or is not there at all, and has other words.
+
+        Signs, kinds of quotes and comments make no difference, nor does a word of prose.
+        """
+        quoted, below = [*aligner.lines, ""][n : n + 2]
         own = "" if pair is None else self._document.lines[self._index.numbers[pair]]
         if is_comment(quoted) and (is_comment(own) or not own):
+            return False
+        opens = len(indentation(below)) > len(indentation(quoted))
+        if own and not opens and not _SECTION.fullmatch(quoted):
             return False
         left, right = (_WORDS.findall(without_comment(fold(line))) for line in (own, quoted))
         return left != right
