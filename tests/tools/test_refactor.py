@@ -524,12 +524,20 @@ def test_the_second_request_uses_the_same_worker_and_sees_every_change(desk: Des
     assert "def warm(a, b):" in desk.text("pkg/core.py")
 
 
+def living(tasks: Path) -> list[Path]:
+    """Return the threads but for the first, if there are any; else the first."""
+    found = sorted(tasks.iterdir(), key=lambda one: int(one.name))
+    return found[1:] or found
+
+
 def test_a_killed_worker_is_started_again(desk: Desk):
     good(desk("rename", "pkg/core.py", symbol="compute", to="calc"))
     pid = desk.refactorings.worker.pid
     assert pid is not None
     os.kill(pid, 9)
-    while ") Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8"):
+    # A process with threads is not over when its first one shows as a zombie.
+    tasks = Path(f"/proc/{pid}/task")
+    while any(") Z " not in (one / "stat").read_text(encoding="utf-8") for one in living(tasks)):
         time.sleep(0.01)
     good(desk("rename", "pkg/core.py", symbol="compute", to="calc"))
     assert desk.refactorings.worker.pid not in (None, pid)
