@@ -682,7 +682,7 @@ def test_a_bad_pattern_hangs_nothing(tmp_path: Path):
     assert ticks > 3
 
     async def cancelled() -> None:
-        search = asyncio.ensure_future(Desk(tmp_path).call("grep", pattern="(a+)+$"))
+        search = asyncio.ensure_future(desk.call("grep", pattern="(a+)+$"))
         await asyncio.sleep(0.1)
         search.cancel()
         with pytest.raises(asyncio.CancelledError):
