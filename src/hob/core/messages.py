@@ -104,9 +104,15 @@ class Timings(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """The complete answer of one model call; the last thing that `Model.stream` yields."""
+    """The complete answer of one model call; the last thing that `Model.stream` yields.
+
+    `server` is what the server says of its build (version, fingerprint). `diverged` names what made
+    the adapter send something else than the last prompt with a tail; empty if it only grew.
+    """
 
     message: AssistantMessage
     usage: Usage = Usage()
     timings: Timings = Timings()
     model: str = ""
+    server: str = ""
+    diverged: str = ""
