@@ -80,6 +80,15 @@ class Toolbox:
         except Exception as error:  # a tool's bug is the tool's result, not the session's end
             return _error(f"{action.tool} failed: {type(error).__name__}: {error}")
 
+    def put_aside(self, text: str) -> str:
+        """Keep a text that leaves the context; return the name that `read_output` knows it by, "" without one."""
+        if READER not in self._tools:
+            return ""
+        try:
+            return self._blobs.put(text.encode("utf-8", "replace"))[:_DIGITS]
+        except OSError:
+            return ""
+
     def _keep(self, text: str) -> tuple[str, str]:
         """Keep the whole of a long text and cut it; a store that is full must not cost the result."""
         try:
