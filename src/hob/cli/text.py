@@ -65,7 +65,8 @@ class TextView:
                     self._prose(message.text)
                 self._end_line()
                 self._calls = {call.call_id: call for call in message.calls}
-                self._lost(reuse)
+                if reuse.lost:
+                    self._line(_lost(reuse, self._colour))
             case e.StepFailed(error, text, final, delay_s) if error != "cancelled":
                 again = "" if final else f" Trying again{f' in {delay_s:g} s' if delay_s else ''}."
                 self._line(f"{self._colour.bad}{harmless(text)}{self._colour.reset}{again}")
@@ -83,18 +84,14 @@ class TextView:
                 )
                 how = "" if done.by == "model" else ", by rule: the model gave no summary"
                 self._line(f"{self._colour.note}{told}{how}.{self._colour.reset}")
-                self._lost(done.reuse)
+                if done.reuse.lost:
+                    self._line(_lost(done.reuse, self._colour))
             case e.RestoreFinished(_, direction, _, paths, conflicts):
                 self._restored(direction, paths, conflicts)
             case e.Nudged(_, text):
                 self._line(f"{self._colour.note}{harmless(text)}{self._colour.reset}")
             case _:
                 pass
-
-    def _lost(self, reuse: Reuse) -> None:
-        if reuse.lost:
-            told = f"{reuse.lost:,} tokens were computed again: {reuse.cause}."
-            self._line(f"{self._colour.note}{harmless(told)}{self._colour.reset}")
 
     def _call(self, call: ToolCall, result: ToolResult) -> None:
         colour = self._colour
@@ -204,6 +201,11 @@ class TextView:
         self._line(
             f"{paint}{ending.replace('_', ' ')}{colour.reset}{colour.dim}{told}{colour.reset}"
         )
+
+
+def _lost(reuse: Reuse, colour: Palette) -> str:
+    told = f"{reuse.lost:,} tokens were computed again: {reuse.cause}."
+    return f"{colour.note}{harmless(told)}{colour.reset}"
 
 
 def _tokens(session: Session) -> list[str]:

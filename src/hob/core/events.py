@@ -88,9 +88,9 @@ class TurnStarted(Struct, frozen=True, tag_field="kind", tag="turn_started"):
 
 
 class Nudged(Struct, frozen=True, tag_field="kind", tag="nudged"):
-    """The host put words into the context because the model went in circles or was cut off."""
+    """The host put words into the context: the model went in circles, was cut off, or could not be understood."""
 
-    reason: Literal["stuck", "length"]
+    reason: Literal["stuck", "length", "unusable"]
     text: str
 
 

@@ -7,7 +7,6 @@ from hob.core.messages import AssistantMessage, ToolResult
 from hob.core.request import Request
 from hob.core.reuse import expected_of
 from hob.core.session import OpenCall, Session
-from hob.core.transcript import with_hint
 from hob.core.upkeep import after_overflow, upkeep
 
 MAX_STARTS = 3  # a safe call that took the process down this often is not begun again
@@ -15,6 +14,11 @@ MAX_BLOCKED = 3
 MAX_CUTS = 3
 MAX_UNACKNOWLEDGED = 3
 MAX_DELAY_S = 120.0
+HINT_AFTER = 2  # attempts that gave nothing usable
+HINT = (
+    "Note from the host: your last answers could not be used ({}). Answer anew: in words, or with one tool call"
+    " whose arguments are one JSON object."
+)
 SAME_AGAIN = ("malformed", "empty", "server")  # the same prompt may well fail in the same way again
 
 CANCELLED = ToolResult("Cancelled by the person before it finished.", is_error=True)
@@ -45,6 +49,8 @@ def next_effect(s: Session) -> Effect:
         return _after_answer(s)
     if ending := _ending(s):
         return Record((ending,))
+    if s.attempt == HINT_AFTER and s.error_kind in SAME_AGAIN and not s.hinted:
+        return Record((e.Nudged("unusable", HINT.format(s.error.rstrip("."))),))
     if circle := s.progress.circle(s.limits.stuck_after):
         return Record((_unstick(s, circle),))
     return upkeep(s, _time_left_s(s)) or _call_model(s)
@@ -119,7 +125,7 @@ def _call_model(s: Session) -> CallModel:
         s.session_id,
         s.agent.instructions,
         s.agent.tools,
-        with_hint(s.messages, s.error) if variation > 1 else s.messages,
+        s.messages,
         left,
         _time_left_s(s),
         variation,

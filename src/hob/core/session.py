@@ -13,7 +13,6 @@ from hob.core.errors import ErrorKind
 from hob.core.gauge import Gauge
 from hob.core.messages import (
     AssistantMessage,
-    Details,
     Message,
     ToolCall,
     ToolMessage,
@@ -24,6 +23,7 @@ from hob.core.permission import APPROVAL_REQUIRED, Access, Decision, Replay
 from hob.core.progress import Progress, names_cause
 from hob.core.reuse import Expected, Reuse
 from hob.core.totals import Totals
+from hob.core.traces import changed_after, is_failed_command, seen_after
 from hob.core.transcript import appended
 
 WAITING_MS = 3000  # a call that took this long and brought nothing new was polling, not circling
@@ -67,6 +67,7 @@ class Session(Struct, frozen=True):
     at: int = 0
     turn_started_at: int = 0
     turn: Totals = Totals()
+    hinted: bool = False  # the model was told that its answers to this step were unusable
     nudges: int = 0  # hints against going in circles, in this turn
     cuts: int = 0  # answers cut by the output limit, in a row
     blocked: int = 0  # denials for want of a person, in this turn
@@ -124,6 +125,7 @@ def reduce(s: Session, recorded: e.Recorded) -> Session:
                 _say(s, UserMessage(text)),
                 phase="ready",
                 nudges=s.nudges + (cause == "stuck"),
+                hinted=cause == "unusable",
                 progress=Progress(),
             )
         case e.CancelRequested():
@@ -158,7 +160,9 @@ def reduce(s: Session, recorded: e.Recorded) -> Session:
             )
         case e.ToolFinished(call_id, result):
             s = replace(
-                s, seen=_seen(s.seen, result.details), changed=_changed(s.changed, result.details)
+                s,
+                seen=seen_after(s.seen, result.details),
+                changed=changed_after(s.changed, result.details),
             )
             return _settle(_with_call(s, call_id, status="done", result=result))
         case e.CompactionAsked(focus):
@@ -245,6 +249,7 @@ def _begin_turn(s: Session, limits: Limits) -> Session:
         denied=0,
         cancelling=False,
         losses=(),
+        hinted=False,
         only_compacting=s.compaction is not None and not s.queue,
         failure="",
         unacknowledged=0,
@@ -261,6 +266,7 @@ def _finish_step(s: Session, step: e.StepFinished) -> Session:
     return replace(
         s,
         phase="tools" if message.calls else "answered",
+        hinted=False,
         attempt=0,
         delay_s=0.0,
         turn=s.turn.plus(step.usage, step.reuse, message),
@@ -318,24 +324,6 @@ def _compact(s: Session, compacted: e.Compacted) -> Session:
     )
 
 
-def _seen(known: dict[str, str], details: Details) -> dict[str, str]:
-    """Return what is known of files after a result; an empty digest means that nothing is any more."""
-    news = details.metadata.get("seen")
-    if not isinstance(news, dict):
-        return known
-    known = {**known, **news}
-    return {path: digest for path, digest in known.items() if digest}
-
-
-def _changed(known: tuple[str, ...], details: Details) -> tuple[str, ...]:
-    """Return the changed files after a result, each once, the newest at the end."""
-    changes = details.metadata.get("changes")
-    if not isinstance(changes, list):
-        return known
-    paths = [str(one["path"]) for one in changes if isinstance(one, dict) and "path" in one]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return tuple(dict.fromkeys((*(path for path in known if path not in paths), *paths)))
-
-
 def _restore(s: Session, restored: e.RestoreFinished) -> Session:
     undone = s.undone
     if restored.calls:
@@ -346,10 +334,6 @@ def _restore(s: Session, restored: e.RestoreFinished) -> Session:
     if s.calls:  # nobody may speak between calls and their results
         return replace(s, notes=(*s.notes, restored.note))
     return _say(s, UserMessage(restored.note))
-
-
-def _is_failed_command(details: Details) -> bool:
-    return details.exit_code not in (0, None) or bool(details.metadata.get("timed_out"))
 
 
 def _with_call(s: Session, call_id: str, **change: Any) -> Session:
@@ -371,7 +355,7 @@ def _settle(s: Session) -> Session:
                 c.call.call_id, c.call.name, c.result.content, c.call.wire_id, c.result.is_error
             )
         )
-        if c.result.is_error and _is_failed_command(c.result.details):
+        if c.result.is_error and is_failed_command(c.result.details):
             failure, unacknowledged = f"{c.call.arguments}\n{c.result.content}", 0
             last_failure = failure
     progress = _progress(s)

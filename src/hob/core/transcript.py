@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-from msgspec.structs import replace
-
 from hob.core.messages import AssistantMessage, Message, ToolMessage, UserMessage, is_conversation
 
 # Some templates refuse two user messages in a row, or one right behind a tool's result; some
@@ -23,25 +21,6 @@ def appended(messages: tuple[Message, ...], *new: Message) -> tuple[Message, ...
             grown.append(NOTED)
         grown.append(message)
     return tuple(grown)
-
-
-def with_hint(messages: tuple[Message, ...], error: str) -> tuple[Message, ...]:
-    """Return the context for another attempt after answers that could not be used: a word at its tail, said once.
-
-    It rides on the newest message, which no answer has followed yet, and is not kept.
-    """
-    hint = (
-        f"[Host: your last answers to this could not be used ({error.rstrip('.')}). Answer anew: words, or one"
-        " tool call with its arguments as one JSON object.]"
-    )
-    last = messages[-1] if messages else UserMessage("")
-    match last:
-        case ToolMessage():
-            return (*messages[:-1], replace(last, content=f"{last.content}\n\n{hint}"))
-        case UserMessage(text):
-            return (*messages[:-1], UserMessage(f"{text}\n\n{hint}"))
-        case AssistantMessage():
-            return (*messages, UserMessage(hint))
 
 
 def is_strict(messages: Iterable[Message]) -> bool:

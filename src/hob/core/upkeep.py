@@ -2,7 +2,7 @@
 
 from hob.core import events as e
 from hob.core.compaction import Record as Facts
-from hob.core.compaction import request_for_summary, summary_tokens
+from hob.core.compaction import DEFAULT_MAX_TOKENS, request_for_summary, summary_tokens
 from hob.core.effects import Compact, Effect, Record
 from hob.core.request import Request
 from hob.core.reuse import expected_of
@@ -26,8 +26,8 @@ def window_of(s: Session) -> int | None:
 
 def nothing_to_compact(s: Session) -> str:
     """Return why a compaction would change nothing, in a sentence, or an empty string."""
-    tokens, target = s.gauge.tokens, _target(s)
-    if len(s.messages) < 2 or tokens - s.gauge.head_tokens <= target:
+    tokens = s.gauge.tokens
+    if len(s.messages) < 2 or tokens - s.gauge.head_tokens <= _by_hand(s):
         return f"There is nothing to compact: the context is about {tokens:,} tokens."
     return ""
 
@@ -50,7 +50,7 @@ def upkeep(s: Session, time_left_s: float | None) -> Effect | None:
 
 def after_overflow(s: Session) -> Effect | None:
     """Return the compaction that may help after the server refused a prompt as too long, or None."""
-    if s.error_kind != "context_overflow" or not _is_allowed(s) or nothing_to_compact(s):
+    if s.error_kind != "context_overflow" or not _is_allowed(s) or len(s.messages) < 2:
         return None
     return _compact(s, "the prompt did not fit the server's window", None, ask=False)
 
@@ -65,6 +65,11 @@ def _target(s: Session) -> int:
     return max(0, int(s.limits.context.low_water * window) - s.gauge.head_tokens)
 
 
+def _by_hand(s: Session) -> int:
+    """Return the tokens that messages may have when a person asks: few, whatever the window holds."""
+    return min(_target(s), DEFAULT_MAX_TOKENS)
+
+
 def _refuse(s: Session, window: int, when: str) -> Effect:
     reason = f"{when} {s.gauge.tokens:,} of {window:,} tokens are in use. {ADVICE}"
     return Record((e.TurnFinished("out_of_tokens", reason),))
@@ -73,7 +78,8 @@ def _refuse(s: Session, window: int, when: str) -> Effect:
 def _compact(s: Session, reason: str, time_left_s: float | None, *, ask: bool = True) -> Compact:
     facts = Facts(s.asked, s.changed, s.last_failure)
     policy, attempt = s.limits.context, s.attempt + 1
-    common = (s.messages, facts, policy, _target(s), reason, s.gauge)
+    target = _target(s) if s.compaction is None else _by_hand(s)
+    common = (s.messages, facts, policy, target, reason, s.gauge)
     if not ask or attempt > SUMMARY_ATTEMPTS:
         return Compact((), *common)
     request = Request(
