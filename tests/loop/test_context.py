@@ -182,7 +182,7 @@ def test_what_is_computed_is_hardly_more_than_what_was_appended():
     async def main():
         window = 32_768
         server = OneSlot(200, window=window)
-        one, log = await session_of(server, 1200, ContextPolicy(window))
+        one, _ = await session_of(server, 1200, ContextPolicy(window))
         recorded = await one.store.recorded()
         done = compactions(recorded)
         assert len(done) >= 2
@@ -204,9 +204,7 @@ def test_a_compaction_keeps_the_head_and_the_goal_in_the_cache():
     async def main():
         server = OneSlot(60, window=16_384)
         one, _ = await session_of(server, 3000, ContextPolicy(16_384))
-        at = next(
-            n for n, (a, b) in enumerate(pairwise(server.prompts), 1) if not b.startswith(a)
-        )
+        at = next(n for n, (a, b) in enumerate(pairwise(server.prompts), 1) if not b.startswith(a))
         kept = len(server.prompts[at]) // 4 - server.computed[at]
         head = server.prompts[0].index("<user>") + len("<user>") + len(GOAL)
         assert kept >= head // 4 - 1
@@ -375,9 +373,7 @@ def test_every_prompt_extends_the_one_before_and_is_strict(doing, at, chars, win
         for request in server.requests:
             assert is_strict(request.messages)
         # A request that was cancelled may leave no answer behind; what was sent is still the beginning.
-        known = [
-            r.event for r in recorded if isinstance(r.event, e.StepStarted | e.Compacted)
-        ]
+        known = [r.event for r in recorded if isinstance(r.event, e.StepStarted | e.Compacted)]
         requests = iter(server.requests)
         before = None
         for event in known:
@@ -397,7 +393,11 @@ def test_every_prompt_extends_the_one_before_and_is_strict(doing, at, chars, win
 def is_extension(before: Request, request: Request) -> bool:
     """The wish for a summary rides on the newest result and is taken back if it came to nothing."""
     old, new = chatml(before), chatml(request)
-    return new.startswith(old.partition("\n\n[Host: the context is nearly full")[0].partition("<user>Host: the context")[0])
+    return new.startswith(
+        old.partition("\n\n[Host: the context is nearly full")[0].partition(
+            "<user>Host: the context"
+        )[0]
+    )
 
 
 def texts(messages: Sequence[Message]) -> str:

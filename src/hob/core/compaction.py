@@ -110,6 +110,11 @@ def request_for_summary(messages: tuple[Message, ...], focus: str = "") -> tuple
     return appended(messages, UserMessage(wish))
 
 
+def is_compacted(text: str) -> bool:
+    """Tell whether words of the person's side carry the summary of a compaction."""
+    return _MARK in text
+
+
 def _groups(messages: tuple[Message, ...]) -> list[list[Message]]:
     """Return the messages after the first as steps: a model's message with the results of its calls, or words."""
     groups: list[list[Message]] = []

@@ -1,8 +1,8 @@
 """When the context has to become smaller, and when that cannot help any more. Pure, like `plan`."""
 
 from hob.core import events as e
-from hob.core.compaction import Record as Facts
 from hob.core.compaction import DEFAULT_MAX_TOKENS, request_for_summary, summary_tokens
+from hob.core.compaction import Record as Facts
 from hob.core.effects import Compact, Effect, Record
 from hob.core.request import Request
 from hob.core.reuse import expected_of
