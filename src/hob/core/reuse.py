@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hob.core.gauge import Gauge
 from hob.core.messages import AssistantMessage, Message, Reply, ToolMessage, UserMessage
@@ -27,6 +28,7 @@ class Reuse(Struct, frozen=True):
     cached: int | None = None
     lost: int = 0
     cause: str = ""
+    aside: bool = False  # another prompt than the context's: an editor's
 
     @property
     def computed(self) -> int:
@@ -37,11 +39,12 @@ class Reuse(Struct, frozen=True):
 class Expected(Struct, frozen=True):
     """What should come of a step: the size of its prompt, and how much of it the server knows.
 
-    `sent` is the last prompt, `seen_at` (ms), `model` and `server` its time and who answered it;
-    `excuse` is why nothing is kept this time.
+    `certain` are the tokens that any way of rendering needs. `sent` is the last prompt, `seen_at` (ms),
+    `model` and `server` its time and who answered it; `excuse` is why nothing is kept this time.
     """
 
     tokens: int = 0
+    certain: int = 0
     sent: int = 0
     thoughts: int = 0
     seen_at: int = 0
@@ -55,8 +58,8 @@ def measure(expected: Expected, reply: Reply, messages: Sequence[Message], now_m
     sent, cached = reply.usage.prompt_tokens, reply.usage.cached_tokens
     if sent is None:
         return Reuse()
-    if cached is None:
-        return Reuse(sent)
+    if cached is None or reply.aside:
+        return Reuse(sent, cached, aside=reply.aside)
     if expected.excuse:
         return Reuse(sent, cached, 0, expected.excuse)
     known = min(expected.sent, sent)
@@ -112,25 +115,21 @@ def _kind(message: Message) -> str:
 def cut_in_silence(expected: Expected, reply: Reply) -> int | None:
     """Return how many tokens of the prompt the server read, if it dropped the rest without a word."""
     read = reply.usage.prompt_tokens
-    if read is None:
+    if read is None or reply.aside:
         return None
     fresh = expected.tokens - expected.sent
     if reply.usage.cached_tokens is None and expected.sent and read <= 1.5 * fresh + CUT_TOKENS / 4:
         return None  # some servers count only what they had to compute
     # A prompt only grows: fewer tokens than last time are proof, thoughts that dropped out apart.
     shrunk = read < 0.9 * (expected.sent - expected.thoughts) - SLACK_TOKENS
-    short = read < CUT_SHARE * expected.tokens and expected.tokens - read > CUT_TOKENS
+    short = read < CUT_SHARE * expected.certain and expected.certain - read > CUT_TOKENS
     return read if shrunk or short else None
 
 
 def expected_of(gauge: Gauge, last: Expected) -> Expected:
     """Return what to expect of the next step: the last one, as it stands with the gauge now."""
-    return Expected(
-        gauge.tokens,
-        gauge.prompt,
-        gauge.thoughts,
-        last.seen_at,
-        last.model,
-        last.server,
-        last.excuse,
+    # How the head is rendered is the template's business; the messages have to be there.
+    certain = gauge.tokens if gauge.prompt else gauge.tokens - gauge.head_tokens
+    return replace(
+        last, tokens=gauge.tokens, certain=certain, sent=gauge.prompt, thoughts=gauge.thoughts
     )

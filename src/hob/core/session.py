@@ -261,7 +261,7 @@ def _begin_turn(s: Session, limits: Limits) -> Session:
 
 
 def _finish_step(s: Session, step: e.StepFinished) -> Session:
-    message = step.message
+    message, aside = step.message, step.reuse.aside
     named = bool(s.failure) and names_cause(f"{message.text}\n{message.reasoning}", s.failure)
     return replace(
         s,
@@ -271,8 +271,8 @@ def _finish_step(s: Session, step: e.StepFinished) -> Session:
         delay_s=0.0,
         turn=s.turn.plus(step.usage, step.reuse, message),
         totals=s.totals.plus(step.usage, step.reuse, message),
-        gauge=s.gauge.counted(step.usage, message),
-        last=Expected(seen_at=s.at, model=step.model, server=step.server),
+        gauge=s.gauge.plus((message,)) if aside else s.gauge.counted(step.usage, message),
+        last=s.last if aside else Expected(seen_at=s.at, model=step.model, server=step.server),
         reuse=step.reuse,
         losses=(*s.losses, step.reuse.cause)[-MAX_LOSSES:] if step.reuse.lost else s.losses,
         cuts=s.cuts + 1 if message.stop == "length" else 0,
