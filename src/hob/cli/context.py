@@ -49,7 +49,7 @@ def _filling(session: Session) -> list[str]:
     if window and window > gauge.tokens:
         high = session.limits.context.high_water
         lines.append(f"{window - gauge.tokens:>9,}  {1 - gauge.tokens / window:>4.0%}  free")
-        lines += ["", f"Compacted at {high * window:,.0f} tokens ({high:.0%})."]
+        lines += ["", f"It will be compacted at {high * window:,.0f} tokens ({high:.0%})."]
     return lines
 
 
