@@ -110,7 +110,11 @@ class MessagesAssembler:
                 self._end(_fields(event.get("delta")), event.get("usage"))
             case "message_stop":
                 self.ended = True
-                return [delta for index in list(self._whole_inputs) for delta in self._whole_input(index)]
+                return [
+                    delta
+                    for index in list(self._whole_inputs)
+                    for delta in self._whole_input(index)
+                ]
             case "message":
                 return self._document(event)
             case _:
@@ -158,7 +162,9 @@ class MessagesAssembler:
     def _document(self, message: dict[str, Any]) -> list[Delta]:
         deltas = self._begin(message)
         content = message.get("content")
-        for index, block in enumerate(cast("list[object]", content) if isinstance(content, list) else []):
+        for index, block in enumerate(
+            cast("list[object]", content) if isinstance(content, list) else []
+        ):
             deltas += self._block(index, _fields(block))
             deltas += self._whole_input(index)
         self._end(message, None)

@@ -5,6 +5,8 @@ The shapes are those of OpenAI's API and of the servers that copy it: llama.cpp,
 
 from typing import Any, cast
 
+import msgspec
+
 from hob.core.deltas import Delta, ReasoningDelta, TextDelta
 from hob.core.errors import ErrorKind, ModelError
 from hob.core.messages import AssistantMessage, StopReason, Usage
@@ -103,9 +105,9 @@ class ResponsesAssembler:
         if kind == "response.reasoning_summary_part.added" and self._reasoning:
             return self._thoughts("\n\n")
         if kind == "response.function_call_arguments.delta":
-            return self._piece(self._place(event, {}), event.get("delta"))
+            return self._piece(self._place(event), event.get("delta"))
         if kind == "response.function_call_arguments.done":
-            return self._rest(self._place(event, {}), event.get("arguments"))
+            return self._rest(self._place(event), event.get("arguments"))
         if kind in ("response.output_item.added", "response.output_item.done"):
             return self._item(event, _fields(event.get("item")), kind.endswith("done"))
         if kind in _ENDS:
@@ -121,37 +123,36 @@ class ResponsesAssembler:
         """Open a call, or take what its last event adds to the pieces."""
         if item.get("type") != "function_call":
             return []
-        known = len(self._arguments)
-        place = self._place(event, item)
+        names = (item.get("id"), item.get("call_id"), event.get("output_index"))
+        key = next((name for name in names if _is_key(name)), None)
+        place = self._places.get(key)
         deltas: list[Delta] = []
-        if len(self._arguments) > known:
+        if place is None or not (done or key is None):
+            place = len(self._arguments)
+            self._arguments[place] = ""
+            self._places.update({name: place for name in names if _is_key(name)})
             head = {"id": item.get("call_id"), "function": {"name": item.get("name")}}
             deltas += self._calls.feed([{"index": place, **head}])
         return deltas + self._rest(place, item.get("arguments")) if done else deltas
 
-    def _place(self, event: dict[str, Any], item: dict[str, Any]) -> int:
-        """Return the number of the call that an event is about; a call not heard of is a new one."""
-        names = (item.get("id"), event.get("item_id"), event.get("output_index"))
-        keys = [name for name in names if isinstance(name, str | int) and name != ""]
-        known = (self._places[key] for key in keys if key in self._places)
-        place = next(known, None if item or not self._arguments else len(self._arguments) - 1)
-        if place is None:
-            place = len(self._arguments)
-            self._arguments[place] = ""
-        for key in keys:
-            self._places.setdefault(key, place)
-        return place
+    def _place(self, event: dict[str, Any]) -> int | None:
+        """Return the number of the call that a piece belongs to: the last one if it does not say."""
+        names = (event.get("item_id"), event.get("output_index"))
+        known = (self._places[name] for name in names if _is_key(name) and name in self._places)
+        return next(known, len(self._arguments) - 1 if self._arguments else None)
 
-    def _piece(self, place: int, text: object) -> list[Delta]:
-        if not isinstance(text, str) or not text:
+    def _piece(self, place: int | None, text: object) -> list[Delta]:
+        if place is None or not isinstance(text, str) or not text:
             return []
         self._arguments[place] += text
         return [*self._calls.feed([{"index": place, "function": {"arguments": text}}])]
 
-    def _rest(self, place: int, whole: object) -> list[Delta]:
+    def _rest(self, place: int | None, whole: object) -> list[Delta]:
         """Take what the whole arguments add to the pieces; some servers send no pieces."""
+        if place is None:
+            return []
         if isinstance(whole, dict) and not self._arguments[place]:
-            return [*self._calls.feed([{"index": place, "function": {"arguments": whole}}])]
+            return self._piece(place, msgspec.json.encode(whole).decode())
         had = self._arguments[place]
         if not isinstance(whole, str) or not whole.startswith(had):
             return []
@@ -206,6 +207,10 @@ class ResponsesAssembler:
 
 def _fields(value: object) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _is_key(value: object) -> bool:
+    return isinstance(value, str | int) and value != ""
 
 
 def _list(value: object) -> list[object]:
