@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that plays a script: chat completions, models and health.
+"""A real HTTP server on loopback that plays a script: three protocols, models and health.
 
 It runs in a thread of its own, so that tests, whether they await or not, can talk to it.
 """
@@ -14,7 +14,11 @@ from msgspec import Struct
 from hob.core.transcript import NOTED
 from hob.models.faults import perform
 from hob.models.script import Player, Script, count_tokens
-from hob.models.scripted_wire import Performance, error_document
+from hob.models.scripted_messages import MESSAGES
+from hob.models.scripted_responses import RESPONSES
+from hob.models.scripted_wire import CHAT, Performance, Wire, error_document
+
+_WIRES = {"/chat/completions": CHAT, "/messages": MESSAGES, "/responses": RESPONSES}
 
 _REASONS = {200: "OK", 307: "Temporary Redirect", 400: "Bad Request", 404: "Not Found"}
 _DRAIN_BYTES = 65536
@@ -161,8 +165,8 @@ class ScriptedServer:
 
     def _performance(self, request: Received) -> Performance:
         path = request.path.partition("?")[0].removeprefix("/v1").rstrip("/")
-        if request.method == "POST" and path == "/chat/completions":
-            return self._complete(request)
+        if request.method == "POST" and path in _WIRES:
+            return self._complete(request, _WIRES[path])
         if path == "/models":
             card = {"id": self._model, "object": "model", "created": 0, "owned_by": "hob"}
             return _json(200, msgspec.json.encode({"object": "list", "data": [card]}))
@@ -170,7 +174,7 @@ class ScriptedServer:
             return _json(200, b'{"status":"ok"}')
         return _json(404, error_document(404, "File Not Found", "not_found_error"))
 
-    def _complete(self, request: Received) -> Performance:
+    def _complete(self, request: Received, wire: Wire) -> Performance:
         before = self.requests[-1].body if self.requests else b""
         self.requests.append(request)
         if self._record is not None:
@@ -180,7 +184,7 @@ class ScriptedServer:
         try:
             asked = msgspec.json.decode(request.body, type=_Asked)
         except msgspec.DecodeError as error:
-            return _json(400, error_document(400, str(error), "invalid_request_error"))
+            return _json(400, wire.error(400, str(error), "invalid_request_error"))
         answers = sum(message.is_answer for message in asked.messages)
         turn = self._player.turn(answers)
         return perform(turn, count_tokens(request.body, before, turn), bool(asked.stream))
