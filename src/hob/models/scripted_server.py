@@ -6,7 +6,7 @@ It runs in a thread of its own, so that tests, whether they await or not, can ta
 import asyncio
 from pathlib import Path
 from threading import Event, Thread
-from typing import Self
+from typing import Self, cast
 
 import msgspec
 from msgspec import Struct
@@ -36,17 +36,37 @@ class Received(Struct, frozen=True):
 
 class _Message(Struct):
     role: str = ""
+    type: str = ""
     content: object = None
 
     @property
     def is_answer(self) -> bool:
         """Say whether the script wrote it: the word between two turns of the person is Hob's own."""
-        return self.role == "assistant" and self.content != NOTED.text
+        if self.role == "assistant":
+            return self._text != NOTED.text
+        return self.type == "function_call"
+
+    @property
+    def _text(self) -> object:
+        """Return the words, which two of the protocols put into a list of parts."""
+        match self.content:
+            case [{"text": text}]:
+                return cast("object", text)
+            case _:
+                return self.content
 
 
 class _Asked(Struct):
     messages: list[_Message] = []
+    input: list[_Message] = []
     stream: bool | None = None
+
+    @property
+    def answers(self) -> int:
+        """Return how many answers it holds; in `input` one answer can be several items in a row."""
+        said = [item.is_answer for item in self.input]
+        runs = sum(now and not before for before, now in zip([False, *said], said, strict=False))
+        return runs + sum(message.is_answer for message in self.messages)
 
 
 class ScriptedServer:
@@ -185,9 +205,9 @@ class ScriptedServer:
             asked = msgspec.json.decode(request.body, type=_Asked)
         except msgspec.DecodeError as error:
             return _json(400, wire.error(400, str(error), "invalid_request_error"))
-        answers = sum(message.is_answer for message in asked.messages)
-        turn = self._player.turn(answers)
-        return perform(turn, count_tokens(request.body, before, turn), bool(asked.stream))
+        turn = self._player.turn(asked.answers)
+        usage = count_tokens(request.body, before, turn)
+        return perform(turn, usage, streamed=bool(asked.stream), wire=wire)
 
 
 def serve(
