@@ -93,7 +93,7 @@ def id_on_the_wire(call_id: str, wire_id: str, own: bool) -> str:
     unique ids and show them to no model) it is ours, so a session may come from another server.
     """
     first, second = (call_id, wire_id) if own else (wire_id, call_id)
-    chosen = first if _ID.fullmatch(first) else second
+    chosen = first if _ID.fullmatch(first) else second or first
     return _NOT_IN_NAMES.sub("_", chosen)[:64] or "call"
 
 
