@@ -16,7 +16,7 @@ from hob.core.messages import AssistantMessage, Message, ToolMessage, UserMessag
 
 # What chat templates put around things: role and delimiters of a message, and the wrapping of a call,
 # of a tool, and of the list of tools with its words on how to call them.
-_MESSAGE_TOKENS = 5
+MESSAGE_TOKENS = 5
 _CALL_TOKENS = 12
 _TOOL_TOKENS = 14
 _TOOLS_TOKENS = 60
@@ -151,25 +151,24 @@ def estimate_tokens(text: str) -> int:
 def estimate_message(message: Message) -> int:
     """Return about how many tokens a message adds to a prompt, with what the template puts around it.
 
-    Reasoning counts; an adapter that drops it sends fewer.
+    Reasoning does not count: adapters drop it unless told otherwise.
     """
     match message:
         case UserMessage():
-            return _MESSAGE_TOKENS + estimate_tokens(message.text)
+            return MESSAGE_TOKENS + estimate_tokens(message.text)
         case ToolMessage():
-            return _MESSAGE_TOKENS + estimate_tokens(message.content)
+            return MESSAGE_TOKENS + estimate_tokens(message.content)
         case AssistantMessage():
             calls = sum(
                 _CALL_TOKENS + estimate_tokens(call.name) + estimate_tokens(call.arguments)
                 for call in message.calls
             )
-            words = estimate_tokens(message.text) + estimate_tokens(message.reasoning)
-            return _MESSAGE_TOKENS + words + calls
+            return MESSAGE_TOKENS + estimate_tokens(message.text) + calls
 
 
 def estimate_head(instructions: str, tools: Sequence[ToolSpec]) -> int:
     """Return about how many tokens come before the first message: system message and tools."""
-    tokens = _MESSAGE_TOKENS + estimate_tokens(instructions) if instructions else 0
+    tokens = MESSAGE_TOKENS + estimate_tokens(instructions) if instructions else 0
     for tool in tools:
         parts = (tool.name, tool.description, tool.parameters)
         tokens += _TOOL_TOKENS + sum(map(estimate_tokens, parts))
