@@ -72,9 +72,31 @@ FAULTS: list[tuple[str, str, str]] = [
     ("loop/log.py", "await self._append(self.session.session_id, pending, now)", "await self._append(self.session.session_id, list(facts), now)"),
     ("loop/loop.py", "if not task.done():\n            task.cancel()", "if not task.done():\n            pass"),
     ("loop/perform.py", 'f"{step}.{i}"', 'f"1.{i}"'),
+    # the window
+    ("core/transcript.py", "and not isinstance(grown[-1], AssistantMessage)", "and False"),
+    ("core/upkeep.py", "return min(sizes) if sizes else None", "return max(sizes) if sizes else None"),
+    ("core/upkeep.py", "s.totals.steps - s.compacted_at >= STEPS_BETWEEN", "s.totals.steps > s.compacted_at"),
+    ("core/upkeep.py", "tokens > (1 - MUST_BE_FREE) * window", "False"),
+    ("core/upkeep.py", "not ask or attempt > SUMMARY_ATTEMPTS", "not ask"),
+    ("core/upkeep.py", "int(s.limits.context.low_water * window) - s.gauge.head_tokens", "int(s.limits.context.low_water * window)"),
+    ("core/compaction.py", "record.asked[0] if record.asked else _goal(messages)", "_goal(messages)[:20]"),
+    ("core/compaction.py", "if tail and (results > retain or used > room):", "if tail and used > room:"),
+    ("core/compaction.py", "(saved := size - estimate_message(stub)) <= 0", "(saved := size - estimate_message(stub)) > 0"),
+    ("core/compaction.py", 'replace(one, reasoning="")', "one"),
+    ("core/compaction.py", "return (*messages[:-1], replace(last, content=f\"{last.content}\\n\\n[{wish}]\"))", "return (*messages[1:], UserMessage(wish))"),
+    ("core/session.py", "gauge=s.gauge.anew(compacted.messages)", "gauge=s.gauge"),
+    ("core/session.py", 'phase="answered" if s.only_compacting else "ready"', 'phase="ready"'),
+    ("core/session.py", "gauge=s.gauge.plus(grown[len(s.messages) :])", "gauge=s.gauge"),
+    ("core/gauge.py", "self.prompt + self.answer + self.ratio.of(self.appended)", "self.prompt + self.answer"),
+    ("core/reuse.py", "lost <= max(SLACK_TOKENS, SLACK_SHARE * known)", "lost <= 0"),
+    ("core/reuse.py", "if cached is None or reply.aside:", "if cached is None:"),
+    ("core/reuse.py", "return read if shrunk or short else None", "return read if short else None"),
+    ("core/plan.py", "return after_overflow(s) or Record((e.TurnFinished", "return Record((e.TurnFinished"),
+    ("loop/compaction.py", '"model" if words else "rule"', '"model"'),
+    ("loop/perform.py", "if not again:  # once more", "if False:  # once more"),
 ]  # fmt: skip
 
-QUICK = (4, 13, 21, 25)  # one of each kind, for the run before every commit
+QUICK = (4, 13, 21, 25, 61)  # one of each kind, for the run before every commit
 
 
 def caught(fault: tuple[str, str, str], folder: Path) -> bool:
