@@ -32,8 +32,9 @@ def python_calls(text: str, at: int, offered: Offered) -> Called:
             return Called(found, following + 1)
         if text[following : following + 1] in (",", ";"):
             following += 1
-            if listed and text[skip_space(text, following) :][:1] == "]":
-                return Called(found, skip_space(text, following) + 1)
+            following = skip_space(text, following)
+            if listed and text[following : following + 1] == "]":
+                return Called(found, following + 1)
         elif listed:
             raise Unread(following, cut=following == len(text))
         if not listed and not _goes_on(text, following, offered):

@@ -32,7 +32,7 @@ _AFTER_CALL = re.compile(
     rf"\s*(?:</?{DSML}(?:tool_call|function_calls|tool_calls|minimax:tool_call|seed:tool_call)>"
     r"|<(?:function|invoke)[=\s]|<\||<｜|</s>|<end_of_turn>|\Z)"
 )
-GLM_KEY = re.compile(r"<arg_key>\s*([^<>\n]{1,80}?)\s*</arg_key>\s*<arg_value>")
+GLM_KEY = re.compile(r"<arg_key>([^<>]{1,120})</arg_key>\s*<arg_value>")
 _GLM_AFTER = re.compile(r"\s*(?:<arg_key>|</?tool_call>|<\||\Z)")
 _GLM_CLOSE = "</arg_value>"
 
@@ -57,7 +57,7 @@ def tagged_call(text: str, at: int, name: str, offered: Offered) -> Tagged:
         opening = _PARAMETER.match(text, at)
         if opening is None:
             if found and (at == len(text) or text.startswith("</", at)):
-                return Tagged(Asked(name, found), at, closed=at < len(text))
+                return Tagged(Asked(name, found), at, closed=False)
             raise Unread(at, cut=at == len(text))
         key = opening[1]
         if key in found:
@@ -108,21 +108,22 @@ def _value(raw: str, lines: bool) -> str:
     return raw
 
 
-def glm_call(text: str, at: int, name: str, offered: Offered) -> Tagged:
+def glm_call(text: str, at: int, tool: str, offered: Offered) -> Tagged:
     """Return the call whose `<arg_key>` and `<arg_value>` pairs begin here. Raises `Unread`."""
-    properties = offered.properties(name)
+    properties = offered.properties(tool)
     found: dict[str, Any] = {}
     while (key := GLM_KEY.match(text, at := skip_space(text, at))) is not None:
-        if key[1] in found:
+        name = key[1].strip()
+        if name in found:
             raise Unread(at)
         end = text.find(_GLM_CLOSE, key.end())
         while end >= 0 and not _GLM_AFTER.match(text, end + len(_GLM_CLOSE)):
             end = text.find(_GLM_CLOSE, end + 1)
         if end < 0:
             raise Unread(len(text), cut=True)
-        found[key[1]] = typed(text[key.end() : end], properties.get(key[1], {}))
+        found[name] = typed(text[key.end() : end], properties.get(name, {}))
         at = end + len(_GLM_CLOSE)
-    return Tagged(Asked(name, found), at, closed=False)
+    return Tagged(Asked(tool, found), at, closed=False)
 
 
 class Orphans:

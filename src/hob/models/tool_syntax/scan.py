@@ -1,0 +1,224 @@
+"""One walk through an answer: over thoughts, quotations and fences, from frame to frame."""
+
+import re
+from bisect import bisect_right
+from typing import NamedTuple
+
+from hob.core.messages import StopReason
+from hob.editing.fences import Fence, open_fence
+from hob.models.tool_syntax.bodies import NoCall
+from hob.models.tool_syntax.frames import ENDS_OF_TURN, HARMONY, OPENS, Frame, Frames
+from hob.models.tool_syntax.literals import Unread
+from hob.models.tool_syntax.meant import (
+    begins_well,
+    code_spans,
+    in_span,
+    is_code,
+    is_talk,
+    words_before,
+)
+from hob.models.tool_syntax.offers import Offered
+
+_LOOK_BACK = 200  # characters of its line that are read before a mark
+_THINK = r"think|thinking|thought|reasoning|analysis|seed:think"
+_THOUGHT_OPENS = re.compile(
+    rf"<(?P<word>{_THINK})>|(?P<think>\[THINK\])|(?P<cohere><\|START_THINKING\|>)"
+    r"|(?P<analysis>(?:<\|start\|>assistant ?)?<\|channel\|>(?:analysis|thought))|(?P<gemma><\|channel>thought)"
+)
+_THOUGHT_ENDS = {
+    "word": re.compile(rf"</(?:{_THINK})>", re.IGNORECASE),
+    "think": re.compile(r"\[/THINK\]"),
+    "cohere": re.compile(r"<\|END_THINKING\|>"),
+    "analysis": re.compile(r"<\|(?:end|call)\|>|(?=<\|start\|>)|(?=<\|channel\|>)"),
+    "gemma": re.compile(r"<channel\|>"),
+}
+ORPHAN = re.compile(rf"</(?:{_THINK})>|\[/THINK\]|<\|END_THINKING\|>", re.IGNORECASE)
+MARK = re.compile(
+    rf"(?P<orphan>{ORPHAN.pattern})|(?P<thought>{_THOUGHT_OPENS.pattern})|(?P<frame>{OPENS.pattern})"
+)
+
+
+class Failure(NamedTuple):
+    """A frame that was meant and could not be read: where, and why (a sentence's end)."""
+
+    at: int
+    cut: bool
+
+
+class Found(NamedTuple):
+    """What a walk found. `fences` are the fences outside of frames; `hidden` ends the last thought."""
+
+    frames: list[Frame]
+    fences: list[Fence]
+    openers: list[int]
+    hidden: int
+    failure: Failure | None
+
+
+class Scan:
+    """The walk through one answer. Its time grows with the length of the text and no faster."""
+
+    def __init__(self, text: str, offered: Offered, stop: StopReason) -> None:
+        self._text = text
+        self._lines = text.split("\n")
+        self._starts: list[int] = []
+        at = 0
+        for line in self._lines:
+            self._starts.append(at)
+            at += len(line) + 1
+        self._parser = Frames(text, offered, stop)
+        self._frames: list[Frame] = []
+        self._fences: list[Fence] = []
+        self._openers: list[int] = []
+        self._hidden = 0
+        self._failure: Failure | None = None
+        self._spans: tuple[int, list[tuple[int, int]]] = (-1, [])
+        self._unclosed: dict[str, int] = {}
+
+    def run(self) -> Found:
+        """Walk through the text."""
+        at = 0
+        while at < len(self._text) and self._failure is None:
+            at = self._step(at)
+        return Found(self._frames, self._fences, self._openers, self._hidden, self._failure)
+
+    def line_at(self, at: int) -> int:
+        """Return the number of the line in which a place stands."""
+        return bisect_right(self._starts, at) - 1
+
+    def place(self, number: int) -> int:
+        """Return where a line begins."""
+        return self._starts[number]
+
+    def inside(self, fence: Fence) -> tuple[int, int]:
+        """Return where the content of a closed fence begins and ends."""
+        return self._starts[fence.first + 1], self._starts[fence.last]
+
+    def after(self, fence: Fence) -> int:
+        """Return where a closed fence ends."""
+        return self._starts[fence.last] + len(self._lines[fence.last])
+
+    def words_between(self, first: int, last: int) -> bool:
+        """Tell whether one of these lines is not empty."""
+        return any(line.strip() for line in self._lines[first:last])
+
+    def _step(self, at: int) -> int:
+        number = self.line_at(at)
+        line, start = self._lines[number], self._starts[number]
+        if at == start:
+            fence = self._opening(number)
+            if fence is not None:
+                return self._fence(fence)
+            if is_code(line):
+                return start + len(line) + 1
+            if line[:1] in "{[":
+                self._openers.append(at)
+        mark = MARK.search(self._text, at, start + len(line) + 1)
+        while mark is not None and in_span(self._spans_of(number), mark.start() - start):
+            mark = MARK.search(self._text, mark.end(), start + len(line) + 1)
+        if mark is None:
+            return start + len(line) + 1
+        if mark["orphan"]:
+            return self._hide(mark.end())
+        return self._thought(mark) if mark["thought"] else self._frame(mark)
+
+    def _opening(self, number: int) -> Fence | None:
+        """Return the fence that opens in a line. Where one was never closed, no longer one later is."""
+        alone = open_fence(self._lines[number : number + 1], 0)
+        if alone is None:
+            return None
+        sign, length = alone.marks[0], len(alone.marks)
+        if self._unclosed.get(sign, length + 1) <= length:
+            return alone._replace(first=number, last=len(self._lines))
+        fence = open_fence(self._lines, number)
+        if fence is not None and not fence.closed:
+            self._unclosed[sign] = length
+        return fence
+
+    def _spans_of(self, number: int) -> list[tuple[int, int]]:
+        if self._spans[0] != number:
+            self._spans = (number, code_spans(self._lines[number]))
+        return self._spans[1]
+
+    def _hide(self, end: int) -> int:
+        """Everything up to here was thought: calls in it were not meant."""
+        self._frames.clear()
+        self._fences.clear()
+        self._openers.clear()
+        self._hidden = end
+        return end
+
+    def _thought(self, mark: re.Match[str]) -> int:
+        kind = next(name for name in _THOUGHT_ENDS if mark[name])
+        ends = _THOUGHT_ENDS[kind].search(self._text, mark.end())
+        if ends is not None:
+            self._hidden = max(ends.end(), mark.end())
+            return self._hidden
+        line = self._starts[self.line_at(mark.start())]
+        if kind == "word" and self._text[max(line, mark.start() - 4) : mark.start()].strip():
+            return mark.end()  # a word about tags, or a thought that nobody can tell from one
+        self._hidden = len(self._text)
+        return self._hidden
+
+    def _fence(self, fence: Fence) -> int:
+        self._fences.append(fence)
+        if fence.closed:
+            return self._end_of(fence.last)
+        for number in range(fence.first + 1, len(self._lines)):
+            if ORPHAN.fullmatch(self._lines[number].strip()):
+                return self._hide(self._end_of(number))
+        return len(self._text)
+
+    def _end_of(self, number: int) -> int:
+        return self._starts[number] + len(self._lines[number]) + 1
+
+    def _frame(self, mark: re.Match[str]) -> int:
+        start = mark.start()
+        line = self._starts[self.line_at(start)]
+        before = self._text[line : line + 8] * (start > line + _LOOK_BACK)
+        before += self._text[max(line, start - _LOOK_BACK) : start]
+        previous = self._frames[-1].end if self._frames else -1
+        if 0 <= previous <= start and not self._text[previous:start].strip():
+            before = ""  # the frame before this one stands on the same line
+        meant = self._is_call_place(mark, before) and not is_talk(words_before(self._text, start))
+        try:
+            opening = OPENS.match(self._text, start)
+            if opening is None:
+                return mark.end()
+            frame = self._parser.at(opening)
+        except NoCall:
+            header = HARMONY.match(self._text, start)
+            return header.end() if header else mark.end()
+        except Unread as unread:
+            if meant:
+                return self._fail(start, unread)
+            return max(mark.end(), unread.at)
+        if meant and self._ends_well(frame.end):
+            self._frames.append(frame)
+        return frame.end
+
+    def _is_call_place(self, mark: re.Match[str], before: str) -> bool:
+        if mark["harmony"] and before.rstrip().endswith(("assistant", "|>")):
+            return True
+        if mark.group().startswith("assistantcommentary"):
+            return True
+        return begins_well(_unmarked(before))
+
+    def _ends_well(self, end: int) -> bool:
+        """Tell whether nothing but the end, a line's end or another frame follows."""
+        ending = ENDS_OF_TURN.match(self._text, end)
+        following = ending.end() if ending else end
+        if following == len(self._text) or "\n" in self._text[end:following]:
+            return True
+        return MARK.match(self._text, following) is not None
+
+    def _fail(self, at: int, unread: Unread) -> int:
+        if any(ORPHAN.fullmatch(line.strip()) for line in self._lines[self.line_at(at) :]):
+            self._frames.clear()  # it may have been a thought all along
+        self._failure = Failure(at, unread.cut)
+        return len(self._text)
+
+
+def _unmarked(before: str) -> str:
+    """Return the beginning of a line without the marks of a turn in it."""
+    return re.sub(r"<\|[\w ]{1,24}\|>(?:assistant)?|</\w{1,12}>", "", before)
