@@ -167,6 +167,7 @@ _Reading = Callable[[str, int, Offered], Body]
 _READINGS: tuple[tuple[Callable[[str, int, str], bool], _Reading], ...] = (
     (lambda text, at, sign: sign == "`" and text.startswith("```", at), _fence),
     (lambda text, at, sign: sign == "[" and bool(LIST_OPENS.match(text, at)), _python),
+    (lambda text, at, sign: sign == "p" and text.startswith("print(", at), _python),
     (lambda text, at, sign: sign in ("{", "["), _json),
     (lambda text, at, sign: sign == "<" and bool(CALL_OPENS.match(text, at)), _tagged),
     (lambda text, at, sign: sign == "<" and bool(_NAMED.match(text, at)), _named),

@@ -14,7 +14,7 @@ _TAGS = {
     "tool_call": "hermes", "tool_calls": "hermes", "toolcall": "hermes", "function_call": "granite",
     "function_calls": "hermes", "tools": "hermes", "TOOLCALL": "nemotron",
     "minimax:tool_call": "minimax", "seed:tool_call": "seed", "longcat_tool_call": "longcat",
-    "｜DSML｜function_calls": "deepseek", "｜DSML｜tool_calls": "deepseek",
+    "\uff5cDSML\uff5cfunction_calls": "deepseek", "\uff5cDSML\uff5ctool_calls": "deepseek",
     "|tool_call|": "granite", "|tool_call": "gemma", "start_function_call": "gemma",
     "|tool_call_start|": "lfm2", "|START_ACTION|": "command-r", "|tools_prefix|": "apertus",
     "|action_start|><|plugin|": "internlm",
@@ -24,7 +24,7 @@ _CLOSERS = (
     "<|tools_suffix|>", "<|action_end|>",
 )  # fmt: skip
 _WORDS_OF_TAGS = "|".join(re.escape(tag) for tag in _TAGS if tag[0] != "|")
-_BAR, _LINE = "[|｜]", "[▁_ ]"
+_BAR, _LINE = "[|\uff5c]", "[▁_ ]"
 _DEEP = {
     part: f"<{_BAR}tool{_LINE}{part.replace(' ', _LINE)}{_BAR}>"
     for part in ("calls begin", "calls end", "call begin", "call end", "sep")
@@ -37,6 +37,7 @@ OPENS = re.compile(
     r"|(?P<functools>functools(?=\[))"
     rf"|(?P<deepseek>{_DEEP['calls begin']}|{_DEEP['call begin']})"
     r"|(?P<kimi><\|tool_calls_section_begin\|>|<\|tool_call_begin\|>)"
+    r"|(?P<action>(?<![^\n])Action:\s{0,3}```(?:json)?[ \t]*\n)"
     r"|(?P<functionary>(?<![^\n])>>>[A-Za-z_][\w.-]*[ \t]*\n)"
     r"|(?P<harmony>(?:<\|start\|>assistant ?)?(?:to=[\w.-]+ ?)?<\|channel\|>"
     r"|(?:assistant)?commentary to=functions\.)"
@@ -44,7 +45,7 @@ OPENS = re.compile(
 CLOSES = re.compile(f"</(?:{_WORDS_OF_TAGS})>|" + "|".join(map(re.escape, _CLOSERS)))
 ENDS_OF_TURN = re.compile(
     r"(?:\s|<\|(?:im_end|eot_id|eom_id|end|endoftext|return|call|end_of_text|user|observation"
-    r"|END_OF_TURN_TOKEN)\|>|</s>|<eos>|<end_of_turn>|<turn\|>|<｜end▁of▁sentence｜>"
+    r"|END_OF_TURN_TOKEN)\|>|</s>|<eos>|<end_of_turn>|<turn\|>|<\uff5cend▁of▁sentence\uff5c>"
     r"|<start_function_response>|<\|tool_response>)+"
 )
 _SURPLUS = re.compile(r"[}\]\s]*")
@@ -108,6 +109,7 @@ class Frames:
             "functools": lambda opening: self._one(opening, "functools"),
             "deepseek": lambda opening: self._section(opening, _DEEPSEEK_PARTS),
             "kimi": lambda opening: self._section(opening, _KIMI_PARTS),
+            "action": self._action,
             "functionary": self._functionary,
             "harmony": self._harmony,
         }
@@ -126,7 +128,11 @@ class Frames:
     def _is_last_word(self, frame: Frame) -> bool:
         """Tell whether a frame of bare text is followed by nothing but frames, where an answer was cut."""
         following = skip_space(self._text, frame.end)
-        return not frame.raw or following == len(self._text) or bool(OPENS.match(self._text, following))
+        return (
+            not frame.raw
+            or following == len(self._text)
+            or bool(OPENS.match(self._text, following))
+        )
 
     def _frame(self, start: int, end: int, bodies: list[Body], dialect: str = "") -> Frame:
         asked = [one for found in bodies for one in found.asked]
@@ -160,7 +166,11 @@ class Frames:
                 raise Unread(at, cut=at == len(text))
             if text[at : at + 1] in (",", ";"):
                 at += 1
-            elif not (text[at : at + 1] == "{" or CALL_OPENS.match(text, at) or text.startswith("call:", at)):
+            elif not (
+                text[at : at + 1] == "{"
+                or CALL_OPENS.match(text, at)
+                or text.startswith("call:", at)
+            ):
                 break
         return found, self._open_end(found[-1]), False
 
@@ -168,7 +178,9 @@ class Frames:
         """Return the end of a frame that nothing closes: the text ends, or another line or frame begins."""
         following = skip_space(self._text, one.end)
         ends = following == len(self._text) or "\n" in self._text[one.end : following]
-        if one.unclosed or not (ends or OPENS.match(self._text, following) or ENDS_OF_TURN.match(self._text, following)):
+        if one.unclosed or not (
+            ends or OPENS.match(self._text, following) or ENDS_OF_TURN.match(self._text, following)
+        ):
             raise Unread(following, cut=following == len(self._text))
         if one.quotes and following < len(self._text):
             raise Unread(following)
@@ -191,7 +203,11 @@ class Frames:
         at = skip_space(self._text, opening.end())
         if self._text[at : at + 1] in ("[", "{"):
             one = body(self._text, at, self._offered)
-            if one.unclosed and self._text[one.end - 1] == "]" and ENDS_OF_TURN.sub("", self._text[one.end :]) == "":
+            if (
+                one.unclosed
+                and self._text[one.end - 1] == "]"
+                and ENDS_OF_TURN.sub("", self._text[one.end :]) == ""
+            ):
                 one = one._replace(unclosed=False)
             return self._frame(opening.start(), self._open_end(one), [one], "mistral")
         head = _MISTRAL.match(self._text, opening.end())
@@ -226,6 +242,17 @@ class Frames:
         if ending is None and not found[-1].closed:
             at = self._open_end(found[-1])
         return self._frame(opening.start(), ending.end() if ending else at, found)
+
+    def _action(self, opening: re.Match[str]) -> Frame:
+        """Read Command R's fence, which is the last thing that it writes."""
+        one = body(self._text, opening.end(), self._offered)
+        end = skip_space(self._text, one.end)
+        behind = ENDS_OF_TURN.match(self._text, end + 3)
+        if not self._text.startswith("```", end) or (behind.end() if behind else end + 3) < len(
+            self._text
+        ):
+            raise Unread(end, cut=end == len(self._text))
+        return self._frame(opening.start(), end + 3, [one], "command-r")
 
     def _functionary(self, opening: re.Match[str]) -> Frame:
         name = opening["functionary"].strip()[3:]

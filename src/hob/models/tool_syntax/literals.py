@@ -17,11 +17,21 @@ _WORD = re.compile(r"[A-Za-z]+")
 _WORDS: dict[str, Any] = {
     "true": True, "false": False, "null": None, "True": True, "False": False, "None": None,
 }  # fmt: skip
-_NEXT_KEY = re.compile(r"""[ \t\r\n]*(?:(["'“])([^"'“”\\\n]{1,80})["'”]|([A-Za-z_]\w{0,79}))[ \t]*:""")
+_NEXT_KEY = re.compile(
+    r"""[ \t\r\n]*(?:(["'“])([^"'“”\\\n]{1,80})["'”]|([A-Za-z_]\w{0,79}))[ \t]*:"""
+)
 _NEXT_NAMED = re.compile(r"[ \t\r\n]*[A-Za-z_]\w{0,79}[ \t]*=(?!=)")
 _KEY_INSIDE = re.compile(r"""(["'])[\w.-]{1,80}\1[ \t]*:""")
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_CLOSING = {'"': '"', "'": "'", "“": "”", "„": "”", "”": "”", "‘": "’", "’": "’"}
+_CLOSING = {
+    '"': '"',
+    "'": "'",
+    "“": "”",
+    "„": "”",
+    "”": "”",
+    "\u2018": "\u2019",
+    "\u2019": "\u2019",
+}
 _TOKENS = ('<|"|>', "<escape>")  # how Gemma writes a quotation mark
 _STRING_STOPS = {sign: re.compile(f"[{sign}\\\\]") for sign in set(_CLOSING.values())}
 _MAX_DEPTH = 48

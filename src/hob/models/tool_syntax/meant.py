@@ -13,7 +13,7 @@ _SHOWN = re.compile(
     r"|gemma) (?:\w+ )?(?:emits?|writes?|sends?|returns?|produces?|generates?|outputs?|answers?|uses?|expects?|prints?"
     r"|emitted|wrote|sent|returned|produced|generated|answered|used|printed|says?|said|replied|replies|leaves|left)"
     r"|you (?:\w+ )?(?:can|could|would|might|should|may|must|need|have to|send|write|use|get|see|call)"
-    r"|(?:do not|don['’]t|never|not|avoid|instead of) (?:call|run|send|use|write|emit|calling|running|sending|writing)\w*"
+    r"|(?:do not|don['\u2019]t|never|not|avoid|instead of) (?:call|run|send|use|writ|emit)\w*"
     r"|(?:show|explain|illustrat|describ|demonstrat|document)(?:s|e|es|ed|ing)?(?: (?:you|how|what|this|the format))"
     r"|must (?:be|look|have|contain)|should (?:be|look|have|contain|produce|return)|quot(?:e|es|ed|ing))\b",
     re.IGNORECASE,
@@ -24,17 +24,17 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _FIRST_PERSON = re.compile(
-    r"\b(?:i['’]?ll|i will|i am going to|i['’]m going to|i need to|i want to|i have to|i must|i should|let me|let us"
-    r"|let['’]s|we need to|we should)\b",
+    r"\b(?:i['\u2019]?ll|i will|i am going to|i['\u2019]m going to|i need to|i want to|i have to|i must|i should|let me|let us"
+    r"|let['\u2019]s|we need to|we should)\b",
     re.IGNORECASE,
 )
 _INTENT = re.compile(
     r"\b(?:i can|going to|calling|running|reading|checking|using|looking|listing|searching|opening|creating"
     r"|writing|executing|invoking|fetching|getting|editing|now|next|first|then|finally"
-    r"|here is the (?:tool |function )?call|here['’]s the (?:tool |function )?call|action)\b",
+    r"|here is the (?:tool |function )?call|here['\u2019]s the (?:tool |function )?call|action)\b",
     re.IGNORECASE,
 )
-_BEFORE = re.compile(r"[.:!?…)>。：！？\]]|[^\x00-\u2010\u2018-\u201f]")
+_BEFORE = re.compile(r"[.:!?…)>。\uff1a\uff01\uff1f\]]|[^\x00-\u2010\u2018-\u201f]")
 _LIST_ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,3}[.)]|#{1,6}|\||//|;|--)[ \t]?")
 
 
@@ -49,7 +49,7 @@ def is_talk(words: str) -> bool:
     if _SHOWN.search(words):
         return True
     line = words.rsplit("\n", 1)[-1].strip()
-    announces = not line.endswith((".", "!", "?", "。", "！", "？"))
+    announces = not line.endswith((".", "!", "?", "。", "\uff01", "\uff1f"))
     return announces and _NAMED.search(line) is not None and not _FIRST_PERSON.search(line)
 
 

@@ -16,7 +16,7 @@ ARGUMENT_KEYS = (
     "arguments", "parameters", "args", "params", "input", "tool_input", "action_input", "kwargs",
 )  # fmt: skip
 _BESIDE = frozenset({"id", "type", "call_id", "tool_call_id", "index", "thought"})
-_AROUND = re.compile(r"^(?:functions?|tools?|default_api)[.:]|(?::\d+)$|<[|｜].*$", re.DOTALL)
+_AROUND = re.compile(r"^(?:functions?|tools?|default_api)[.:]|(?::\d+)$|<[|\uff5c].*$", re.DOTALL)
 
 
 class Asked(NamedTuple):
@@ -50,7 +50,9 @@ class Offered:
     def schema(self, name: str) -> Schema:
         """Return the schema of an offered tool; an empty one of any other."""
         if name not in self._schemas:
-            self._schemas[name] = schema_of(self._tools[name].parameters) if name in self._tools else {}
+            self._schemas[name] = (
+                schema_of(self._tools[name].parameters) if name in self._tools else {}
+            )
         return self._schemas[name]
 
     def properties(self, written: str) -> Mapping[str, Schema]:

@@ -1,7 +1,7 @@
 """Calls in the spelling of Python: `[read_file(path="a.py"), think()]`."""
 
 import re
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from hob.models.tool_syntax.literals import Reader, Unread, skip_space
 from hob.models.tool_syntax.offers import Asked, Offered
@@ -94,8 +94,10 @@ def _by_place(
     required = offered.schema(offered.name(name)).get("required", ())
     if len(plain) > 1 or (isinstance(plain[0], dict) and named):
         raise Unread(at)
-    if isinstance(plain[0], dict) and all(key in offered.properties(name) for key in plain[0]):
-        return plain[0]
+    if isinstance(plain[0], dict):
+        given = cast("dict[str, Any]", plain[0])
+        if all(key in offered.properties(name) for key in given):
+            return given
     if len(required) != 1 or required[0] in named:
         raise Unread(at)
     return {required[0]: plain[0]}

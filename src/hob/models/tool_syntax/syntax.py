@@ -16,13 +16,12 @@ from hob.models.tool_syntax.offers import Asked, Offered
 from hob.models.tool_syntax.scan import Found, Scan
 
 _ANY = re.compile(
-    r"<\||<｜|\[TOOL_CALLS\]|functools\[|^>>>|</?(?:tool|function|invoke|minimax|seed|longcat|TOOLCALL|start_function)"
+    r"<\||^Action:|<\uff5c|\[TOOL_CALLS\]|functools\[|^>>>|</?(?:tool|function|invoke|minimax|seed|longcat|TOOLCALL|start_function)"
     r"|to=functions\.",
     re.MULTILINE,
 )
 _LAST = ("}", "]", ")", "`", ">")
 _FENCES = frozenset({"json", "", "tool_code", "tool_call", "tool_calls", "function_call", "jsonc"})
-_ACTION = re.compile(r"(?:^|\n)Action:\s*$")
 _NAMED = re.compile(r"\s*[A-Za-z_][\w.-]*(?:\s*\{|\()")
 _TRIED = 3  # places where bare calls may begin
 
@@ -68,7 +67,12 @@ def calls_in_text(text: str, tools: Sequence[ToolSpec], stop: StopReason = "end"
         if bare is not None:
             frames = [bare]
     try:
-        calls = [_call(asked, offered) for one in frames for asked in one.asked if offered.name(asked.name)]
+        calls = [
+            _call(asked, offered)
+            for one in frames
+            for asked in one.asked
+            if offered.name(asked.name)
+        ]
     except ValueError:  # infinity and the like, which JSON does not know
         return Parsed(text, problem=BROKEN)
     if not calls:
@@ -87,7 +91,9 @@ def _problem(text: str, found: Found, offered: Offered) -> tuple[str, str]:
         named = re.findall(r"[\w.-]+", text[found.failure.at : found.failure.at + 300])
         tool = next((offered.name(one) for one in named if offered.name(one)), "")
         return tool, CUT if found.failure.cut else BROKEN
-    unknown = [one.name for frame in found.frames for one in frame.asked if not offered.name(one.name)]
+    unknown = [
+        one.name for frame in found.frames for one in frame.asked if not offered.name(one.name)
+    ]
     return (unknown[0], UNKNOWN) if unknown else ("", "")
 
 
@@ -184,12 +190,9 @@ def _fenced(text: str, scan: Scan, fences: Sequence[Fence], offered: Offered) ->
         asked += one.asked
     start = scan.place(fences[0].first)
     words = words_before(text, start)
-    action = _ACTION.search(words)
-    if words and not action and (is_talk(words) or not is_intent(words)):
+    if words and (is_talk(words) or not is_intent(words)):
         return None
-    if action:
-        start -= len(text[:start]) - len(text[:start].rstrip()) + len("Action:")
-    dialect = "command-r" if action else "gemma" if language == "tool_code" else "json"
+    dialect = "gemma" if language == "tool_code" else "json"
     return Frame(start, scan.after(fences[-1]), asked, dialect, sound=True, raw=False)
 
 

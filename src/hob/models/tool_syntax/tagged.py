@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from hob.models.tool_syntax.literals import Unread, skip_space
 from hob.models.tool_syntax.offers import Asked, Offered, Schema, typed
 
-DSML = "(?:｜DSML｜)?"
+DSML = "(?:\uff5cDSML\uff5c)?"
 CALL_OPENS = re.compile(
     rf"<{DSML}(?:function|invoke)(?:\s*=\s*[\"']?|\s+name\s*=\s*[\"']?)([\w.:-]+)[\"']?\s*>"
 )
@@ -30,7 +30,7 @@ _AFTER_VALUE = re.compile(
 )
 _AFTER_CALL = re.compile(
     rf"\s*(?:</?{DSML}(?:tool_call|function_calls|tool_calls|minimax:tool_call|seed:tool_call)>"
-    r"|<(?:function|invoke)[=\s]|<\||<｜|</s>|<end_of_turn>|\Z)"
+    r"|<(?:function|invoke)[=\s]|<\||<\uff5c|</s>|<end_of_turn>|\Z)"
 )
 GLM_KEY = re.compile(r"<arg_key>([^<>]{1,120})</arg_key>\s*<arg_value>")
 _GLM_AFTER = re.compile(r"\s*(?:<arg_key>|</?tool_call>|<\||\Z)")
