@@ -24,8 +24,8 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _FIRST_PERSON = re.compile(
-    r"\b(?:i['\u2019]?ll|i will|i am going to|i['\u2019]m going to|i need to|i want to|i have to|i must|i should|let me|let us"
-    r"|let['\u2019]s|we need to|we should)\b",
+    r"\b(?:i['\u2019]?ll|i will|i am going to|i['\u2019]m going to|i need to|i want to|i have to|i must|i should"
+    r"|let me|let us|let['\u2019]s|we need to|we should)\b",
     re.IGNORECASE,
 )
 _INTENT = re.compile(

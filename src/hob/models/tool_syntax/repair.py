@@ -47,7 +47,8 @@ def _value(text: str, known: frozenset[str]) -> dict[str, Any] | None:
     rest = text.rstrip()[found.end :]
     if rest and (found.quotes or not _SURPLUS.match(rest)):
         return None
-    return cast("dict[str, Any]", found.value) if isinstance(found.value, dict) else None
+    value: Any = found.value
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 
 def _known(value: Mapping[str, Any], schema: Schema) -> bool:
