@@ -58,21 +58,21 @@ BODIES = [
     'He said "stop" and left.',
     "it's Tom's",
     "a\tb\\c \\d+ C:\\temp",
-    "<div class=\"x\">\n  <p>it's</p>\n</div>\n",
+    '<div class="x">\n  <p>it\'s</p>\n</div>\n',
     "x = re.sub(r'</parameter>', '', y)  # </parameter> and <parameter=z>\n",
     "the tag </tool_call> closes it",
     "{{ jinja }} {% if a %}[TOOL_CALLS]{% endif %}",
     "  leading and trailing  ",
     "",
     "line one\n\n\nline four\n\n",
-    "f(a=1, b=\"x\"), g()",
+    'f(a=1, b="x"), g()',
     "> quoted\n> again",
 ]
 SCRIPTS = [
     "ls -la /srv",
     "grep -rn 'TODO' src | head -5",
     "cat <<'EOF' > a.json\n{\"k\": [1, 2]}\nEOF",
-    "for i in 1 2 3; do\n  echo \"$i\"\ndone",
+    'for i in 1 2 3; do\n  echo "$i"\ndone',
     "awk '{print $1}' f.txt && rm -f \"f.txt\"",
     "python - <<E\nprint('hi')\nE\n",
 ]
@@ -110,6 +110,11 @@ def plain(value: Any) -> str:
 Writer = Callable[[list[Call], Callable[[Any], str]], str]
 
 
+def deep(words: str) -> str:
+    """Return one of DeepSeek's marks."""
+    return f"<\uff5c{words.replace(' ', chr(0x2581))}\uff5c>"
+
+
 def obj(call: Call, js: Callable[[Any], str], key: str = "arguments") -> str:
     return js({"name": call[0], key: call[1]})
 
@@ -120,7 +125,8 @@ def hermes(calls: list[Call], js: Callable[[Any], str]) -> str:
 
 def hermes_xml(calls: list[Call], js: Callable[[Any], str]) -> str:
     return "\n".join(
-        f"<tool_call>\n<name>{n}</name>\n<arguments>{js(a)}</arguments>\n</tool_call>" for n, a in calls
+        f"<tool_call>\n<name>{n}</name>\n<arguments>{js(a)}</arguments>\n</tool_call>"
+        for n, a in calls
     )
 
 
@@ -161,20 +167,25 @@ def functionary_31(calls: list[Call], js: Callable[[Any], str]) -> str:
 
 def deepseek_v3(calls: list[Call], js: Callable[[Any], str]) -> str:
     inner = "\n".join(
-        f"<｜tool▁call▁begin｜>function<｜tool▁sep｜>{n}\n```json\n{js(a)}\n```<｜tool▁call▁end｜>" for n, a in calls
+        f"{deep('tool call begin')}function{deep('tool sep')}{n}\n```json\n{js(a)}\n```{deep('tool call end')}"
+        for n, a in calls
     )
-    return f"<｜tool▁calls▁begin｜>{inner}<｜tool▁calls▁end｜>"
+    return f"{deep('tool calls begin')}{inner}{deep('tool calls end')}"
 
 
 def deepseek_v31(calls: list[Call], js: Callable[[Any], str]) -> str:
-    inner = "".join(f"<｜tool▁call▁begin｜>{n}<｜tool▁sep｜>{js(a)}<｜tool▁call▁end｜>" for n, a in calls)
-    return f"<｜tool▁calls▁begin｜>{inner}<｜tool▁calls▁end｜><｜end▁of▁sentence｜>"
+    inner = "".join(
+        f"{deep('tool call begin')}{n}{deep('tool sep')}{js(a)}{deep('tool call end')}"
+        for n, a in calls
+    )
+    return f"{deep('tool calls begin')}{inner}{deep('tool calls end')}{deep('end of sentence')}"
 
 
 def glm(calls: list[Call], js: Callable[[Any], str]) -> str:
     def one(call: Call) -> str:
         pairs = "".join(
-            f"<arg_key>{k}</arg_key>\n<arg_value>{plain(v)}</arg_value>\n" for k, v in call[1].items()
+            f"<arg_key>{k}</arg_key>\n<arg_value>{plain(v)}</arg_value>\n"
+            for k, v in call[1].items()
         )
         return f"<tool_call>{call[0]}\n{pairs}</tool_call>"
 
@@ -194,14 +205,13 @@ def function_gemma(calls: list[Call], js: Callable[[Any], str]) -> str:
             return "{" + ",".join(f"{k}:{value(x)}" for k, x in v.items()) + "}"
         return "[" + ",".join(map(value, v)) + "]" if isinstance(v, list) else dumps(v)
 
-    return "".join(
-        f"<start_function_call>call:{n}{value(a)}<end_function_call>" for n, a in calls
-    )
+    return "".join(f"<start_function_call>call:{n}{value(a)}<end_function_call>" for n, a in calls)
 
 
 def harmony(calls: list[Call], js: Callable[[Any], str]) -> str:
     return "<|start|>assistant".join(
-        f"<|channel|>commentary to=functions.{n} <|constrain|>json<|message|>{js(a)}<|call|>" for n, a in calls
+        f"<|channel|>commentary to=functions.{n} <|constrain|>json<|message|>{js(a)}<|call|>"
+        for n, a in calls
     )
 
 
@@ -212,7 +222,8 @@ def command_r(calls: list[Call], js: Callable[[Any], str]) -> str:
 
 def command_r7b(calls: list[Call], js: Callable[[Any], str]) -> str:
     inner = ",\n".join(
-        js({"tool_call_id": str(i), "tool_name": n, "parameters": a}) for i, (n, a) in enumerate(calls)
+        js({"tool_call_id": str(i), "tool_name": n, "parameters": a})
+        for i, (n, a) in enumerate(calls)
     )
     return f"<|START_ACTION|>[\n{inner}\n]<|END_ACTION|>"
 
@@ -279,7 +290,7 @@ DIALECTS: dict[str, Dialect] = {
 
 CLOSERS = {
     "hermes json": "</tool_call>", "hermes xml": "</tool_call>", "command r7b": "<|END_ACTION|>",
-    "deepseek v3": "<｜tool▁call▁end｜>", "deepseek v3.1": "<｜tool▁call▁end｜>", "kimi k2": "<|tool_call_end|>",
+    "deepseek v3": deep("tool call end"), "deepseek v3.1": deep("tool call end"), "kimi k2": "<|tool_call_end|>",
     "functionary 3.1": "</function>", "harmony": "<|call|>",
 }  # fmt: skip
 
@@ -290,7 +301,13 @@ def python_repr(value: Any) -> str:
 
 def bare_keys(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k if k.isidentifier() else dumps(k)}: {bare_keys(v)}" for k, v in value.items()) + "}"
+        return (
+            "{"
+            + ", ".join(
+                f"{k if k.isidentifier() else dumps(k)}: {bare_keys(v)}" for k, v in value.items()
+            )
+            + "}"
+        )
     return dumps(value)
 
 
@@ -302,13 +319,23 @@ def trailing_commas(value: Any) -> str:
 
 
 def raw_breaks(value: Any) -> str:
-    return dumps(value).replace("\\\\", "\0").replace("\\n", "\n").replace("\\t", "\t").replace("\0", "\\\\")
+    return (
+        dumps(value)
+        .replace("\\\\", "\0")
+        .replace("\\n", "\n")
+        .replace("\\t", "\t")
+        .replace("\0", "\\\\")
+    )
 
 
 def smart_quotes(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"“{k}”: {smart_quotes(v)}" for k, v in value.items()) + "}"
-    return f"“{value}”" if isinstance(value, str) and '"' not in value and "\\" not in value and "\n" not in value else dumps(value)
+    return (
+        f"“{value}”"
+        if isinstance(value, str) and '"' not in value and "\\" not in value and "\n" not in value
+        else dumps(value)
+    )
 
 
 def inner_quotes(value: Any) -> str:
@@ -355,17 +382,26 @@ def draw_case(rng: random.Random, name: str, damage: str) -> Case:
     js = JSON_DAMAGE.get(damage, dumps)
     core = dialect.write(calls, js)
     if damage == "closer missing":
-        core = core.replace(CLOSERS[name], "").rstrip() if len(calls) == 1 else core
+        head, _, tail = core.rpartition(CLOSERS[name])
+        core = (head + tail).rstrip()
     elif damage == "closer twice":
         core += "\n" + CLOSERS[name]
     elif damage == "brace missing":
-        core = core.replace("}\n" + CLOSERS[name], "\n" + CLOSERS[name]).replace("}" + CLOSERS[name], CLOSERS[name])
+        core = core.replace("}\n" + CLOSERS[name], "\n" + CLOSERS[name]).replace(
+            "}" + CLOSERS[name], CLOSERS[name]
+        )
     elif damage == "brace too many":
-        core = core.replace("}\n" + CLOSERS[name], "}}\n" + CLOSERS[name]).replace("}" + CLOSERS[name], "}}" + CLOSERS[name])
+        core = core.replace("}\n" + CLOSERS[name], "}}\n" + CLOSERS[name]).replace(
+            "}" + CLOSERS[name], "}}" + CLOSERS[name]
+        )
     elif damage == "in a fence":
-        core = core.replace("<tool_call>\n{", "<tool_call>\n```json\n{").replace("}\n</tool_call>", "}\n```\n</tool_call>")
+        core = core.replace("<tool_call>\n{", "<tool_call>\n```json\n{").replace(
+            "}\n</tool_call>", "}\n```\n</tool_call>"
+        )
     elif damage == "no outer tag":
-        core = core.replace("<tool_call>\n<function", "<function").replace("</function>\n</tool_call>", "</function>")
+        core = core.replace("<tool_call>\n<function", "<function").replace(
+            "</function>\n</tool_call>", "</function>"
+        )
     elif damage == "parameter open":
         core = core.replace("\n</parameter>\n<parameter=", "\n<parameter=", 1)
     elif damage == "prefixed name":
@@ -430,7 +466,9 @@ def quotations(case: Case, rng: random.Random) -> list[str]:
     return found
 
 
-def measure(seed: int, rounds: int) -> tuple[Counter[str], Counter[str], list[Case], list[str], list[str]]:
+def measure(
+    seed: int, rounds: int
+) -> tuple[Counter[str], Counter[str], list[Case], list[str], list[str]]:
     """Return cases and recovered ones by "dialect" and "dialect/damage", what was not, and what was invented."""
     rng = random.Random(seed)
     total: Counter[str] = Counter()
@@ -438,22 +476,20 @@ def measure(seed: int, rounds: int) -> tuple[Counter[str], Counter[str], list[Ca
     missed: list[Case] = []
     invented: list[str] = []
     partial: list[str] = []
-    for name in DIALECTS:
-        for damage in damages(name):
-            for _ in range(rounds):
-                case = draw_case(rng, name, damage)
-                right = read(case.text) == case.calls
-                for key in (name, f"{name}/{damage}", f"*/{damage}"):
-                    total[key] += 1
-                    good[key] += right
-                if not right:
-                    missed.append(case)
-                invented += [text for text in quotations(case, rng) if read(text)]
-                cut = case.text[: rng.randrange(len(case.text))]
-                for stop in ("length", "end"):
-                    found = read(cut, stop)
-                    if found != case.calls[: len(found)]:
-                        partial.append(cut)
+    rows = [(name, damage) for name in DIALECTS for damage in damages(name) for _ in range(rounds)]
+    for name, damage in rows:
+        case = draw_case(rng, name, damage)
+        right = read(case.text) == case.calls
+        for key in (name, f"{name}/{damage}"):
+            total[key] += 1
+            good[key] += right
+        if not right:
+            missed.append(case)
+        invented += [text for text in quotations(case, rng) if read(text)]
+        cut = case.text[: rng.randrange(len(case.text))]
+        for found in (read(cut, "length"), read(cut, "end")):
+            if found != case.calls[: len(found)]:
+                partial.append(cut)
     return total, good, missed, invented, partial
 
 
@@ -467,12 +503,29 @@ def main(seed: int = 20261124, rounds: int = 12) -> None:
             for key in total
             if key.startswith(f"{name}/") and good[key] < total[key]
         )
-        print(f"{name:16} {good[name]:5} of {total[name]:5}  {100 * good[name] / total[name]:6.1f} %  {weak}")
+        print(
+            f"{name:16} {good[name]:5} of {total[name]:5}  {100 * good[name] / total[name]:6.1f} %  {weak}"
+        )
     every = sum(total[name] for name in DIALECTS)
-    print(f"{'all':16} {every - len(missed):5} of {every:5}  {100 * (1 - len(missed) / every):6.1f} %")
-    print(f"invented from quotations: {len(invented)}; wrong calls out of cut answers: {len(partial)}")
+    print(
+        f"{'all':16} {every - len(missed):5} of {every:5}  {100 * (1 - len(missed) / every):6.1f} %"
+    )
+    print(
+        f"invented from quotations: {len(invented)}; wrong calls out of cut answers: {len(partial)}"
+    )
     for case in missed[:40] if "-v" in sys.argv else ():
-        print("---", case.dialect, "|", case.damage, "\n", case.text, "\n  WANTED", case.calls, "\n  GOT   ", read(case.text))
+        print(
+            "---",
+            case.dialect,
+            "|",
+            case.damage,
+            "\n",
+            case.text,
+            "\n  WANTED",
+            case.calls,
+            "\n  GOT   ",
+            read(case.text),
+        )
     for text in (invented + partial)[:20] if "-v" in sys.argv else ():
         print("=== INVENTED", repr(text), "\n  GOT   ", read(text), read(text, "length"))
 

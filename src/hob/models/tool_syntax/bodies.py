@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
-from hob.models.tool_syntax.literals import Read, Reader, Unread, read, skip_space
+from hob.models.tool_syntax.literals import Read, Reader, Unread, read, skip_space, skip_surplus
 from hob.models.tool_syntax.offers import Asked, Offered
 from hob.models.tool_syntax.python_calls import LIST_OPENS, python_calls
 from hob.models.tool_syntax.tagged import CALL_OPENS, GLM_KEY, glm_call, tagged_call
@@ -108,7 +108,8 @@ def _tagged(text: str, at: int, offered: Offered) -> Body:
     begin = skip_space(text, opening.end())
     if text[begin : begin + 1] == "{":
         found = arguments(text, begin, name, offered, "functionary")
-        closing = _FUNCTION_CLOSES.match(text, found.end)
+        behind = found.end if found.quotes else skip_surplus(text, found.end)
+        closing = _FUNCTION_CLOSES.match(text, behind)
         if closing is None:
             return found._replace(closed=False)
         return found._replace(end=closing.end(), unclosed=False)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from hob.core.messages import StopReason
 from hob.models.tool_syntax.bodies import NAME, Body, NoCall, arguments, body
-from hob.models.tool_syntax.literals import Unread, skip_space
+from hob.models.tool_syntax.literals import Unread, skip_space, skip_surplus
 from hob.models.tool_syntax.offers import Asked, Offered
 from hob.models.tool_syntax.tagged import CALL_OPENS, Orphans
 
@@ -48,7 +48,6 @@ ENDS_OF_TURN = re.compile(
     r"|END_OF_TURN_TOKEN)\|>|</s>|<eos>|<end_of_turn>|<turn\|>|<\uff5cend▁of▁sentence\uff5c>"
     r"|<start_function_response>|<\|tool_response>)+"
 )
-_SURPLUS = re.compile(r"[}\]\s]*")
 _MISTRAL = re.compile(r"\s*([A-Za-z_][\w.-]*)(?:\[CALL_ID\][\w-]{0,64})?(?:\[ARGS\])?\s*(?=\{)")
 _DEEPSEEK = re.compile(rf"\s*(?:function\s*{_DEEP['sep']}\s*)?([\w.:-]+)\s*(?:{_DEEP['sep']})?")
 _DEEPSEEK_OPENS = re.compile(rf"\s*{_DEEP['call begin']}")
@@ -156,9 +155,9 @@ class Frames:
         while True:
             found.append(one := body(text, at, self._offered))
             at = skip_space(text, one.end)
-            surplus = _SURPLUS.match(text, one.end)
-            if surplus and not one.quotes and CLOSES.match(text, surplus.end()):
-                at = surplus.end()
+            surplus = skip_surplus(text, one.end)
+            if not one.quotes and CLOSES.match(text, surplus):
+                at = surplus
             closing = CLOSES.match(text, at)
             if closing is not None:
                 return found, closing.end(), True
@@ -231,7 +230,8 @@ class Frames:
             if head is None:
                 raise Unread(begins.end(), cut=begins.end() == len(text))
             one = arguments(text, head.end(), head[1], self._offered, parts.dialect)
-            closing = parts.closes.match(text, one.end)
+            behind = one.end if one.quotes else skip_surplus(text, one.end)
+            closing = parts.closes.match(text, behind)
             if closing is None and one.unclosed:
                 raise Unread(one.end, cut=True)
             found.append(one._replace(closed=closing is not None))

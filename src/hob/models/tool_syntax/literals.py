@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 Context = Literal["key", "member", "item", "argument", "alone"]
 
 _SPACE = re.compile(r"[ \t\r\n\ufeff\xa0]*")
+_SURPLUS = re.compile(r"[}\]\s]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
 _NAME = re.compile(r"[A-Za-z_$][\w$.-]*")
 _WORD = re.compile(r"[A-Za-z]+")
@@ -74,6 +75,12 @@ def _no_constant(text: str) -> Any:
 
 
 _STRICT = json.JSONDecoder(object_pairs_hook=once, parse_constant=_no_constant)
+
+
+def skip_surplus(text: str, found: int) -> int:
+    """Return the place behind closing brackets that are too many."""
+    surplus = _SURPLUS.match(text, found)
+    return surplus.end() if surplus else found
 
 
 def skip_space(text: str, at: int) -> int:
@@ -186,6 +193,8 @@ class Reader:
     def _is_end(self, at: int) -> bool:
         """Tell whether the frame ends here although brackets are open."""
         sign = self._text[at]
+        if self._token(at):
+            return False
         ends = sign == "<" or self._text.startswith("```", at) or (sign == "]" and self._arrays > 0)
         self.unclosed = self.unclosed or ends
         return ends

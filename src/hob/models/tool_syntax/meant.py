@@ -38,9 +38,9 @@ _BEFORE = re.compile(r"[.:!?…)>。\uff1a\uff01\uff1f\]]|[^\x00-\u2010\u2018-\u
 _LIST_ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,3}[.)]|#{1,6}|\||//|;|--)[ \t]?")
 
 
-def words_before(text: str, at: int) -> str:
-    """Return the last paragraph before a place, at most some sentences of it."""
-    before = text[max(0, at - _LOOK_BACK) : at].rstrip()
+def words_before(text: str, at: int, floor: int = 0) -> str:
+    """Return the last paragraph before a place, at most some sentences of it, and none before `floor`."""
+    before = text[max(floor, at - _LOOK_BACK) : at].rstrip()
     return before.rsplit("\n\n", 1)[-1]
 
 

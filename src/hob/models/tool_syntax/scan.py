@@ -20,6 +20,7 @@ from hob.models.tool_syntax.meant import (
 from hob.models.tool_syntax.offers import Offered
 
 _LOOK_BACK = 200  # characters of its line that are read before a mark
+_ROW_GAP = 400
 _THINK = r"think|thinking|thought|reasoning|analysis|seed:think"
 _THOUGHT_OPENS = re.compile(
     rf"<(?P<word>{_THINK})>|(?P<think>\[THINK\])|(?P<cohere><\|START_THINKING\|>)"
@@ -46,12 +47,17 @@ class Failure(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a walk found. `fences` are the fences outside of frames; `hidden` ends the last thought."""
+    """What a walk found.
+
+    `fences` are the fences outside of frames, `openers` the lines that begin like JSON; `hidden` is where the
+    last thought ends; `shown` tells that the answer shows calls that are not meant.
+    """
 
     frames: list[Frame]
     fences: list[Fence]
     openers: list[int]
     hidden: int
+    shown: bool
     failure: Failure | None
 
 
@@ -74,13 +80,17 @@ class Scan:
         self._failure: Failure | None = None
         self._spans: tuple[int, list[tuple[int, int]]] = (-1, [])
         self._unclosed: dict[str, int] = {}
+        self._row = -_ROW_GAP  # where the last frame ended
+        self._shown = False
 
     def run(self) -> Found:
         """Walk through the text."""
         at = 0
         while at < len(self._text) and self._failure is None:
             at = self._step(at)
-        return Found(self._frames, self._fences, self._openers, self._hidden, self._failure)
+        return Found(
+            self._frames, self._fences, self._openers, self._hidden, self._shown, self._failure
+        )
 
     def line_at(self, at: int) -> int:
         """Return the number of the line in which a place stands."""
@@ -146,6 +156,7 @@ class Scan:
         self._fences.clear()
         self._openers.clear()
         self._hidden = end
+        self._shown = False
         return end
 
     def _thought(self, mark: re.Match[str]) -> int:
@@ -174,13 +185,7 @@ class Scan:
 
     def _frame(self, mark: re.Match[str]) -> int:
         start = mark.start()
-        line = self._starts[self.line_at(start)]
-        before = self._text[line : line + 8] * (start > line + _LOOK_BACK)
-        before += self._text[max(line, start - _LOOK_BACK) : start]
-        previous = self._frames[-1].end if self._frames else -1
-        if 0 <= previous <= start and not self._text[previous:start].strip():
-            before = ""  # the frame before this one stands on the same line
-        meant = self._is_call_place(mark, before) and not is_talk(words_before(self._text, start))
+        meant = self._is_meant(mark)
         try:
             opening = OPENS.match(self._text, start)
             if opening is None:
@@ -192,10 +197,27 @@ class Scan:
         except Unread as unread:
             if meant:
                 return self._fail(start, unread)
+            self._shown = True
             return max(mark.end(), unread.at)
         if meant and self._ends_well(frame.end):
             self._frames.append(frame)
+            self._row = frame.end
+        else:
+            self._shown = True
         return frame.end
+
+    def _is_meant(self, mark: re.Match[str]) -> bool:
+        """Tell whether a call may begin at a mark. An answer that shows calls means none of the later ones."""
+        start, end = mark.start(), self._row
+        if self._shown:
+            return False
+        if 0 <= start - end < _ROW_GAP and not _unmarked(self._text[end:start]).strip():
+            return True  # in a row of frames the first one decides
+        line = self._starts[self.line_at(start)]
+        before = self._text[line : line + 8] * (start > line + _LOOK_BACK)
+        before += self._text[max(line, start - _LOOK_BACK) : start]
+        words = words_before(self._text, start, max(end, self._hidden))
+        return self._is_call_place(mark, before) and not is_talk(words)
 
     def _is_call_place(self, mark: re.Match[str], before: str) -> bool:
         if mark["harmony"] and before.rstrip().endswith(("assistant", "|>")):

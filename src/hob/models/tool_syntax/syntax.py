@@ -58,14 +58,14 @@ def calls_in_text(text: str, tools: Sequence[ToolSpec], stop: StopReason = "end"
     if not tools or not may_hold_calls(text):
         return Parsed(text)
     offered = Offered(tools)
+    whole, text = text, text[: _end_of_words(text)]
     scan = Scan(text, offered, stop)
     found = scan.run()
     frames = [one for one in found.frames if any(offered.name(asked.name) for asked in one.asked)]
     tool, problem = _problem(text, found, offered)
-    if not frames and not problem:
-        bare = _bare(text, scan, found, offered) if stop != "length" else None
-        if bare is not None:
-            frames = [bare]
+    if not frames and not problem and not found.shown and stop != "length":
+        bare = _bare(text, scan, found, offered)
+        frames = [bare] if bare else []
     try:
         calls = [
             _call(asked, offered)
@@ -74,9 +74,9 @@ def calls_in_text(text: str, tools: Sequence[ToolSpec], stop: StopReason = "end"
             if offered.name(asked.name)
         ]
     except ValueError:  # infinity and the like, which JSON does not know
-        return Parsed(text, problem=BROKEN)
+        return Parsed(whole, problem=BROKEN)
     if not calls:
-        return Parsed(text, problem=problem, tool=tool)
+        return Parsed(whole, problem=problem, tool=tool)
     return Parsed(_without(text, frames), tuple(calls), frames[0].dialect, problem, tool)
 
 
@@ -113,18 +113,18 @@ def _without(text: str, frames: Sequence[Frame]) -> str:
 
 def _bare(text: str, scan: Scan, found: Found, offered: Offered) -> Frame | None:
     """Return the calls without a frame that end an answer: in fences, as JSON, in Python, or as a name with JSON."""
-    end = _end_of_words(text)
-    if not text[found.hidden : end].strip():
+    end = len(text)
+    if not text[found.hidden :].strip():
         return None
     fences = _last_fences(scan, found.fences, end)
     if fences is not None:
-        return _fenced(text, scan, fences, offered)
+        return _fenced(text, scan, fences, offered, found.hidden)
     begin = skip_space(text, found.hidden)
     openers = found.openers[:_TRIED]
     if _NAMED.match(text, begin):
         openers = [begin, *openers]
     for at in openers:
-        words = words_before(text, at) if text[begin:at].strip() else ""
+        words = words_before(text, at, found.hidden) if text[begin:at].strip() else ""
         if words and (is_talk(words) or not is_intent(words)):
             continue
         one = _bodies(text, at, end, offered)
@@ -134,6 +134,7 @@ def _bare(text: str, scan: Scan, found: Found, offered: Offered) -> Frame | None
 
 
 def _end_of_words(text: str) -> int:
+    """Return where an answer ends without the marks of the turn's end that a server left in it."""
     end = len(text.rstrip())
     for _ in range(4):
         last = max(text.rfind("<", 0, end), 0)
@@ -176,7 +177,9 @@ def _last_fences(scan: Scan, fences: Sequence[Fence], end: int) -> list[Fence] |
     return found or None
 
 
-def _fenced(text: str, scan: Scan, fences: Sequence[Fence], offered: Offered) -> Frame | None:
+def _fenced(
+    text: str, scan: Scan, fences: Sequence[Fence], offered: Offered, hidden: int
+) -> Frame | None:
     asked: list[Asked] = []
     language = ""
     for fence in fences:
@@ -189,7 +192,7 @@ def _fenced(text: str, scan: Scan, fences: Sequence[Fence], offered: Offered) ->
             return None
         asked += one.asked
     start = scan.place(fences[0].first)
-    words = words_before(text, start)
+    words = words_before(text, start, hidden)
     if words and (is_talk(words) or not is_intent(words)):
         return None
     dialect = "gemma" if language == "tool_code" else "json"
