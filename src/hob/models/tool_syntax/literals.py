@@ -35,6 +35,12 @@ _CLOSING = {
 }
 _TOKENS = ('<|"|>', "<escape>")  # how Gemma writes a quotation mark
 _STRING_STOPS = {sign: re.compile(f"[{sign}\\\\]") for sign in set(_CLOSING.values())}
+_PAIR = {
+    sign: re.compile(rf"(?<![\w.;)]){sign}(?! ?[;,]|\s)[^{sign}]*(?<!\s){sign}(?!\w)")
+    for sign in set(_CLOSING.values())
+}
+_APOSTROPHE = re.compile(r"(?<=\w)'(?=\w)")
+_ESCAPED = re.compile(r"\\.", re.DOTALL)
 _MAX_DEPTH = 48
 
 
@@ -256,8 +262,7 @@ class Reader:
         self.quotes = True
         if context == "item":
             raise Unread(at)
-        word_marks = len(re.findall(r"\w'\w", content)) if closing == "'" else 0
-        if _KEY_INSIDE.search(content) or (inside - word_marks) % 2:
+        if _KEY_INSIDE.search(content) or not _in_pairs(content, closing):
             raise Unread(at)
 
     def _closes(self, at: int, context: Context, inside: int) -> bool:
@@ -287,6 +292,14 @@ class Reader:
             return False
         key = found[2] or found[3]
         return key in self._known or (comma and not inside and found[2] is not None)
+
+
+def _in_pairs(content: str, sign: str) -> bool:
+    """Tell whether each quotation mark inside a string opens or closes a word of its own there."""
+    if sign == "'":
+        content = _APOSTROPHE.sub("", content)
+    bare = _ESCAPED.sub("__", content)
+    return bare.count(sign) % 2 == 0 and len(_PAIR[sign].findall(bare)) * 2 == bare.count(sign)
 
 
 def unescaped(content: str, python: bool = False) -> str:

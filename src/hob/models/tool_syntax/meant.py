@@ -15,7 +15,7 @@ _SHOWN = re.compile(
     r"|you (?:\w+ )?(?:can|could|would|might|should|may|must|need|have to|send|write|use|get|see|call)"
     r"|(?:do not|don['\u2019]t|never|not|avoid|instead of) (?:call|run|send|use|writ|emit)\w*"
     r"|(?:show|explain|illustrat|describ|demonstrat|document)(?:s|e|es|ed|ing)?(?: (?:you|how|what|this|the format))"
-    r"|must (?:be|look|have|contain)|should (?:be|look|have|contain|produce|return)|quot(?:e|es|ed|ing))\b",
+    r"|must (?:look|have|contain)|should (?:have|contain|produce|return)|quot(?:e|es|ed|ing))\b",
     re.IGNORECASE,
 )
 _NAMED = re.compile(

@@ -16,7 +16,7 @@ ARGUMENT_KEYS = (
     "arguments", "parameters", "args", "params", "input", "tool_input", "action_input", "kwargs",
 )  # fmt: skip
 _BESIDE = frozenset({"id", "type", "call_id", "tool_call_id", "index", "thought"})
-_AROUND = re.compile(r"^(?:functions?|tools?|default_api)[.:]|(?::\d+)$|<[|\uff5c].*$", re.DOTALL)
+_AROUND = re.compile(r"^(?:functions?|tools?|default_api)[.:]|(?::\d+|\.call)$|<[|\uff5c].*$", re.DOTALL)
 
 
 class Asked(NamedTuple):

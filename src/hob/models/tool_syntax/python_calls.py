@@ -44,18 +44,14 @@ def python_calls(text: str, at: int, offered: Offered) -> Called:
 
 def _goes_on(text: str, at: int, offered: Offered) -> bool:
     following = OPENS.match(text, at)
-    return following is not None and bool(offered.name(_bare(following[1])))
-
-
-def _bare(name: str) -> str:
-    return name.removesuffix(".call")
+    return following is not None and bool(offered.name(following[1]))
 
 
 def _call(text: str, at: int, offered: Offered) -> tuple[Asked, int]:
     opening = OPENS.match(text, at)
     if opening is None:
         raise Unread(skip_space(text, at), cut=skip_space(text, at) == len(text))
-    name = _bare(opening[1])
+    name = opening[1]
     reader = Reader(text, offered.keys)
     named: dict[str, Any] = {}
     plain: list[Any] = []

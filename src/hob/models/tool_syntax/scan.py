@@ -123,7 +123,10 @@ class Scan:
                 return start + len(line) + 1
             if line[:1] in "{[":
                 self._openers.append(at)
-        mark = MARK.search(self._text, at, start + len(line) + 1)
+        # Command R's mark goes over two lines.
+        last = number + line.startswith("Action:")
+        end = self._end_of(min(last, len(self._lines) - 1))
+        mark = MARK.search(self._text, at, end)
         while mark is not None and in_span(self._spans_of(number), mark.start() - start):
             mark = MARK.search(self._text, mark.end(), start + len(line) + 1)
         if mark is None:
