@@ -44,7 +44,8 @@ def qwen(name: str, **values: str) -> str:
 
 def glm(name: str, **values: str) -> str:
     inner = "".join(
-        f"<arg_key>{key}</arg_key>\n<arg_value>{value}</arg_value>\n" for key, value in values.items()
+        f"<arg_key>{key}</arg_key>\n<arg_value>{value}</arg_value>\n"
+        for key, value in values.items()
     )
     return f"<tool_call>{name}\n{inner}</tool_call>"
 
@@ -256,9 +257,7 @@ def test_only_offered_tools_are_called_and_the_others_are_named():
         ('<tool_call>{"name": "bash", "arguments": {"timeout_s": 1e999}}</tool_call>', [], "JSON"),
     ],
 )  # fmt: skip
-def test_what_is_cut_or_has_two_readings_is_never_called(
-    text: str, calls: list[Any], problem: str
-):
+def test_what_is_cut_or_has_two_readings_is_never_called(text: str, calls: list[Any], problem: str):
     parsed = calls_in_text(text, TOOLS, "end")
     assert calls_of(parsed) == calls
     assert problem in parsed.problem
@@ -267,7 +266,9 @@ def test_what_is_cut_or_has_two_readings_is_never_called(
 
 @given(st.sampled_from([case for case in CASES if case[2]]), st.data())
 @settings(max_examples=400, deadline=None)
-def test_a_cut_answer_calls_only_what_is_whole(case: tuple[str, str, list[Any]], data: st.DataObject):
+def test_a_cut_answer_calls_only_what_is_whole(
+    case: tuple[str, str, list[Any]], data: st.DataObject
+):
     _, text, calls = case
     cut = text[: data.draw(st.integers(0, len(text)))]
     for stop in ("length", "end"):
@@ -284,7 +285,10 @@ def test_bare_calls_of_a_cut_answer_do_not_count_but_whole_frames_do():
 
 @pytest.mark.parametrize(
     "value",
-    ["a\n</parameter>\n</function>\n</tool_call>\nrest", "x</parameter>\n</function>\n\nand more\n"],
+    [
+        "a\n</parameter>\n</function>\n</tool_call>\nrest",
+        "x</parameter>\n</function>\n\nand more\n",
+    ],
 )
 def test_a_value_that_seems_to_end_early_is_refused(value: str):
     assert found(f"<tool_call>\n{qwen('write_file', path='a', content=value)}\n</tool_call>") == []

@@ -20,7 +20,7 @@ _SHOWN = re.compile(
 )
 _NAMED = re.compile(
     r"\b(?:examples?|samples?|formats?|syntax|dialects?|templates?|grammar|documentation|readme|convention|spec"
-    r"|request|response|output|log|config\w*|contains?|returned|received|got|sent|called|ran|tried)\b",
+    r"|writes|emits|sends|puts|marks|between|request|response|output|log|config\w*|contains?|returned|received|got|sent|called|ran|tried)\b",
     re.IGNORECASE,
 )
 _FIRST_PERSON = re.compile(
@@ -35,6 +35,7 @@ _INTENT = re.compile(
     re.IGNORECASE,
 )
 _BEFORE = re.compile(r"[.:!?…)>。\uff1a\uff01\uff1f\]]|[^\x00-\u2010\u2018-\u201f]")
+_OPEN_TAG = re.compile(r"(?:<!--[^>]*|<[a-zA-Z][\w-]*(?: [^<>]*)?>)$")
 _LIST_ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,3}[.)]|#{1,6}|\||//|;|--)[ \t]?")
 
 
@@ -49,6 +50,8 @@ def is_talk(words: str) -> bool:
     if _SHOWN.search(words):
         return True
     line = words.rsplit("\n", 1)[-1].strip()
+    if _OPEN_TAG.search(line):
+        return True
     announces = not line.endswith((".", "!", "?", "。", "\uff01", "\uff1f"))
     return announces and _NAMED.search(line) is not None and not _FIRST_PERSON.search(line)
 

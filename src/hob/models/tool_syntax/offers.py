@@ -16,7 +16,9 @@ ARGUMENT_KEYS = (
     "arguments", "parameters", "args", "params", "input", "tool_input", "action_input", "kwargs",
 )  # fmt: skip
 _BESIDE = frozenset({"id", "type", "call_id", "tool_call_id", "index", "thought"})
-_AROUND = re.compile(r"^(?:functions?|tools?|default_api)[.:]|(?::\d+|\.call)$|<[|\uff5c].*$", re.DOTALL)
+_AROUND = re.compile(
+    r"^(?:functions?|tools?|default_api)[.:]|(?::\d+|\.call)$|<[|\uff5c].*$", re.DOTALL
+)
 
 
 class Asked(NamedTuple):
@@ -27,9 +29,13 @@ class Asked(NamedTuple):
 
 
 class Offered:
-    """The tools of a request, by name."""
+    """The tools of a request, by name.
 
-    def __init__(self, tools: Iterable[ToolSpec]) -> None:
+    With `strictly` an object is a call only if it has a name, arguments and nothing else that means anything.
+    """
+
+    def __init__(self, tools: Iterable[ToolSpec], strictly: bool = False) -> None:
+        self._strictly = strictly
         self._tools = {tool.name: tool for tool in tools}
         self._schemas: dict[str, Schema] = {}
         keys: set[str] = {*NAME_KEYS, *ARGUMENT_KEYS, *_BESIDE}
@@ -70,26 +76,24 @@ class Offered:
             return False
         return not fit(schema, asked.arguments)[1]
 
-    def from_object(self, value: Any, strictly: bool = False) -> Asked | None:
-        """Return the call that a JSON object asks for, None if it is no call.
-
-        With `strictly` it has a name, its arguments and nothing else that means anything.
-        """
+    def from_object(self, value: Any) -> Asked | None:
+        """Return the call that a JSON object asks for, None if it is no call."""
         if not isinstance(value, dict):
             return None
         fields = cast("dict[str, Any]", value)
         inner = fields.get("function")
         if isinstance(inner, dict):
-            return self.from_object(inner, strictly)
+            return self.from_object(inner)
         keys = [one for one in NAME_KEYS if isinstance(fields.get(one), str)]
         key = next((one for one in keys if self.name(fields[one])), keys[0] if keys else "")
         holder = next((one for one in ARGUMENT_KEYS if one in fields), "")
         if not key:
-            return None if strictly else self._keyed(fields)
+            return None if self._strictly else self._keyed(fields)
         others = {name: one for name, one in fields.items() if name not in (key, holder, *_BESIDE)}
-        if holder and not (strictly and others):
-            return self._asked(fields[key], fields[holder])
-        if strictly or any(name not in self.properties(fields[key]) for name in others):
+        if holder:
+            is_definition = "description" in others or (self._strictly and others)
+            return None if is_definition else self._asked(fields[key], fields[holder])
+        if self._strictly or any(name not in self.properties(fields[key]) for name in others):
             return None
         return Asked(fields[key], others)
 

@@ -64,7 +64,7 @@ def calls_in_text(text: str, tools: Sequence[ToolSpec], stop: StopReason = "end"
     frames = [one for one in found.frames if any(offered.name(asked.name) for asked in one.asked)]
     tool, problem = _problem(text, found, offered)
     if not frames and not problem and not found.shown and stop != "length":
-        bare = _bare(text, scan, found, offered)
+        bare = _bare(text, scan, found, Offered(tools, strictly=True))
         frames = [bare] if bare else []
     try:
         calls = [
