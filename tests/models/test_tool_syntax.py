@@ -1,5 +1,7 @@
 """The second parser: each dialect as its model writes it, what is left for people, and what a cut answer may not do."""
 
+# ruff: noqa: E501 (a row of a table is one thing to read)
+
 import json
 from typing import Any
 

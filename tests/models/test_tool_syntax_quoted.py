@@ -1,5 +1,7 @@
 """No call out of what is only quoted, thought, explained or shown."""
 
+# ruff: noqa: E501 (a row of a table is one thing to read)
+
 import pytest
 
 from hob.models.tool_syntax import calls_in_text
@@ -21,7 +23,7 @@ QUOTED = {
     "a fence of xml": f"I saw this:\n\n```xml\n{HERMES}\n```\n",
     "a fence without a language": f"```\n{HERMES}\n```",
     "a longer fence": f"````\n```json\n{CALL}\n```\n````",
-    "a longer fence, and words": f"Write it so:\n\n````markdown\n```tool_code\nbash(command='x')\n```\n````\n",
+    "a longer fence, and words": "Write it so:\n\n````markdown\n```tool_code\nbash(command='x')\n```\n````\n",
     "tildes": f"~~~\n{MISTRAL}\n~~~",
     "a fence that is never closed": f"```text\n{HERMES}\n",
     "a fence of python": "I'd do:\n```python\nbash(command='rm -rf /')\n```",

@@ -3,6 +3,8 @@
 It knows nothing of the parser. `python tests/models/tool_syntax_judge.py [seed] [rounds]` prints its table.
 """
 
+# ruff: noqa: E501 (a row of a table is one thing to read)
+
 import json
 import random
 import sys

@@ -119,20 +119,18 @@ class Frames:
         kind = next(name for name in self._kinds if opening[name] is not None)
         frame = self._kinds[kind](opening)
         # A value that is bare text may hold what looks like its end. Then something is left over.
-        if frame.raw and self._orphans.after(frame.end):
+        if frame.raw and (self._orphans.after(frame.end) or self._goes_on(frame.end)):
             raise Unread(frame.end)
-        if self._cut and not (frame.sound and self._is_last_word(frame)):
+        if self._cut and (frame.raw or not frame.sound):
             raise Unread(frame.end, cut=True)
         return frame
 
-    def _is_last_word(self, frame: Frame) -> bool:
-        """Tell whether a frame of bare text is followed by nothing but frames, where an answer was cut."""
-        following = skip_space(self._text, frame.end)
-        return (
-            not frame.raw
-            or following == len(self._text)
-            or bool(OPENS.match(self._text, following))
-        )
+    def _goes_on(self, end: int) -> bool:
+        """Tell whether another tag follows that begins no frame and ends no turn."""
+        at = skip_space(self._text, end)
+        if self._text[at : at + 1] != "<":
+            return False
+        return not any(mark.match(self._text, at) for mark in (OPENS, ENDS_OF_TURN, CLOSES))
 
     def _frame(self, start: int, end: int, bodies: list[Body], dialect: str = "") -> Frame:
         asked = [one for found in bodies for one in found.asked]

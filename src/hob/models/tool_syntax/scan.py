@@ -5,8 +5,8 @@ from bisect import bisect_right
 from typing import NamedTuple
 
 from hob.core.messages import StopReason
-from hob.editing.fences import Fence, open_fence
-from hob.models.tool_syntax.bodies import NoCall
+from hob.editing.fences import Fence, closes, open_fence
+from hob.models.tool_syntax.bodies import NoCall, body
 from hob.models.tool_syntax.frames import ENDS_OF_TURN, HARMONY, OPENS, Frame, Frames
 from hob.models.tool_syntax.literals import Unread
 from hob.models.tool_syntax.meant import (
@@ -21,6 +21,11 @@ from hob.models.tool_syntax.offers import Offered
 
 _LOOK_BACK = 200  # characters of its line that are read before a mark
 _ROW_GAP = 400
+_HEAD = 200  # characters at the beginning of a call among which its tool is named
+_WORD = re.compile(r"[\w.-]+")
+CALL_FENCES = frozenset({
+    "json", "", "tool_code", "tool_call", "tool_calls", "function_call", "jsonc",
+})  # fmt: skip
 _THINK = r"think|thinking|thought|reasoning|analysis|seed:think"
 _THOUGHT_OPENS = re.compile(
     rf"<(?P<word>{_THINK})>|(?P<think>\[THINK\])|(?P<cohere><\|START_THINKING\|>)"
@@ -72,6 +77,7 @@ class Scan:
         for line in self._lines:
             self._starts.append(at)
             at += len(line) + 1
+        self._offered = offered
         self._parser = Frames(text, offered, stop)
         self._frames: list[Frame] = []
         self._fences: list[Fence] = []
@@ -121,8 +127,11 @@ class Scan:
                 return self._fence(fence)
             if is_code(line):
                 return start + len(line) + 1
-            if line[:1] in "{[":
+            if line[:1] in ("{", "["):
                 self._openers.append(at)
+                behind = self._behind_call(at)
+                if behind is not None:
+                    return behind
         # Command R's mark goes over two lines.
         last = number + line.startswith("Action:")
         end = self._end_of(min(last, len(self._lines) - 1))
@@ -174,7 +183,27 @@ class Scan:
         self._hidden = len(self._text)
         return self._hidden
 
+    def _behind_call(self, at: int) -> int | None:
+        """Return where a call without a frame ends: what stands in its strings is content, marks and fences too.
+
+        None if no tool is named here or no call begins. One that is cut or broken makes all behind it doubtful.
+        """
+        head = _WORD.findall(self._text, at, at + _HEAD)
+        if not any(self._offered.name(word) for word in head):
+            return None
+        try:
+            return body(self._text, at, self._offered).end
+        except NoCall:
+            return None
+        except Unread as unread:
+            self._shown = self._shown or unread.cut
+            return len(self._text) if unread.cut else None
+
     def _fence(self, fence: Fence) -> int:
+        if fence.info.strip().lower() in CALL_FENCES and fence.first + 1 < len(self._lines):
+            behind = self._behind_call(self._starts[fence.first + 1])
+            if behind is not None and behind > self._starts[min(fence.last, len(self._starts) - 1)]:
+                return self._longer(fence, behind)
         self._fences.append(fence)
         if fence.closed:
             return self._end_of(fence.last)
@@ -182,6 +211,17 @@ class Scan:
             if ORPHAN.fullmatch(self._lines[number].strip()):
                 return self._hide(self._end_of(number))
         return len(self._text)
+
+    def _longer(self, fence: Fence, behind: int) -> int:
+        """A call in a fence goes on behind the line that seemed to close it: the next such line does."""
+        number = self.line_at(behind) + 1
+        while number < len(self._lines) and not self._lines[number].strip():
+            number += 1
+        if number < len(self._lines) and closes(self._lines[number], fence.marks):
+            self._fences.append(fence._replace(last=number, closed=True))
+            return self._end_of(number)
+        self._shown = True
+        return behind
 
     def _end_of(self, number: int) -> int:
         return self._starts[number] + len(self._lines[number]) + 1

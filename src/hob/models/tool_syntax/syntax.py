@@ -13,7 +13,7 @@ from hob.models.tool_syntax.frames import ENDS_OF_TURN, Frame
 from hob.models.tool_syntax.literals import Unread, skip_space
 from hob.models.tool_syntax.meant import is_intent, is_talk, words_before
 from hob.models.tool_syntax.offers import Asked, Offered
-from hob.models.tool_syntax.scan import Found, Scan
+from hob.models.tool_syntax.scan import CALL_FENCES, Found, Scan
 
 _ANY = re.compile(
     r"<\||^Action:|<\uff5c|\[TOOL_CALLS\]|functools\[|^>>>|</?(?:tool|function|invoke|minimax|seed|longcat|TOOLCALL|start_function)"
@@ -21,7 +21,6 @@ _ANY = re.compile(
     re.MULTILINE,
 )
 _LAST = ("}", "]", ")", "`", ">")
-_FENCES = frozenset({"json", "", "tool_code", "tool_call", "tool_calls", "function_call", "jsonc"})
 _NAMED = re.compile(r"\s*[A-Za-z_][\w.-]*(?:\s*\{|\()")
 _TRIED = 3  # places where bare calls may begin
 
@@ -184,7 +183,7 @@ def _fenced(
     language = ""
     for fence in fences:
         language = fence.info.strip().lower()
-        if language not in _FENCES or fence.marks != "```":
+        if language not in CALL_FENCES or fence.marks != "```":
             return None
         begin, end = scan.inside(fence)
         one = _bodies(text, skip_space(text, begin), len(text[begin:end].rstrip()) + begin, offered)
