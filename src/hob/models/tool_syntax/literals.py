@@ -76,11 +76,12 @@ def once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_constant(text: str) -> Any:
+def no_constant(text: str) -> Any:
+    """Refuse NaN and infinity, which Python reads and JSON does not know. Raises `ValueError`."""
     raise ValueError(f"{text} is no JSON")
 
 
-_STRICT = json.JSONDecoder(object_pairs_hook=once, parse_constant=_no_constant)
+_STRICT = json.JSONDecoder(object_pairs_hook=once, parse_constant=no_constant)
 
 
 def skip_surplus(text: str, found: int) -> int:
@@ -161,10 +162,10 @@ class Reader:
     def _object(self, at: int) -> tuple[dict[str, Any], int]:
         found: dict[str, Any] = {}
         while True:
-            at = skip_space(self._text, at)
+            begin, at = at, skip_space(self._text, at)
             if self._sign(at) == "}":
                 return found, at + 1
-            if self._is_end(at):
+            if self._ends_open(begin, at):
                 return found, at
             key, at = self._key(at)
             if key in found:
@@ -175,10 +176,10 @@ class Reader:
     def _array(self, at: int) -> tuple[list[Any], int]:
         found: list[Any] = []
         while True:
-            at = skip_space(self._text, at)
+            begin, at = at, skip_space(self._text, at)
             if self._sign(at) == "]":
                 return found, at + 1
-            if self._is_end(at):
+            if self._ends_open(begin, at):
                 return found, at
             value, at = self.value(at, "item")
             found.append(value)
@@ -195,6 +196,14 @@ class Reader:
         if closing == "}" and _NEXT_KEY.match(self._text, at):
             return at  # a comma is missing
         raise Unread(at)
+
+    def _ends_open(self, begin: int, at: int) -> bool:
+        """Tell whether a bracket is missing here. Raises `Unread` where a member was still to come."""
+        if not self._is_end(at):
+            return False
+        if self._text[begin - 1] in "{[,":
+            raise Unread(at, cut=True)
+        return True
 
     def _is_end(self, at: int) -> bool:
         """Tell whether the frame ends here although brackets are open."""

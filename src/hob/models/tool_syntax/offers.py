@@ -7,7 +7,14 @@ from typing import Any, NamedTuple, cast
 
 from hob.core.agent import ToolSpec
 from hob.core.schema import fit
-from hob.models.tool_syntax.literals import Read, Unread, once, read, skip_space
+from hob.models.tool_syntax.literals import (
+    Read,
+    Unread,
+    no_constant,
+    once,
+    read,
+    skip_space,
+)
 
 Schema = Mapping[str, Any]
 
@@ -184,7 +191,7 @@ def _kinds(schema: Schema) -> set[str]:
 def object_of(text: str) -> dict[str, Any] | None:
     """Return the object that a text is in strict JSON, each name once; None if it is none."""
     try:
-        value: Any = json.loads(text, object_pairs_hook=once)
+        value: Any = json.loads(text, object_pairs_hook=once, parse_constant=no_constant)
     except (ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None

@@ -22,6 +22,7 @@ from hob.models.tool_syntax.offers import Offered
 _LOOK_BACK = 200  # characters of its line that are read before a mark
 _ROW_GAP = 400
 _HEAD = 200  # characters at the beginning of a call among which its tool is named
+_TRIES = 16  # broken bare calls after which none is meant
 _WORD = re.compile(r"[\w.-]+")
 CALL_FENCES = frozenset({
     "json", "", "tool_code", "tool_call", "tool_calls", "function_call", "jsonc",
@@ -88,6 +89,8 @@ class Scan:
         self._unclosed: dict[str, int] = {}
         self._row = -_ROW_GAP  # where the last frame ended
         self._shown = False
+        self._endless: set[str] = set()
+        self._tries = _TRIES
 
     def run(self) -> Found:
         """Walk through the text."""
@@ -173,10 +176,11 @@ class Scan:
 
     def _thought(self, mark: re.Match[str]) -> int:
         kind = next(name for name in _THOUGHT_ENDS if mark[name])
-        ends = _THOUGHT_ENDS[kind].search(self._text, mark.end())
+        ends = None if kind in self._endless else _THOUGHT_ENDS[kind].search(self._text, mark.end())
         if ends is not None:
             self._hidden = max(ends.end(), mark.end())
             return self._hidden
+        self._endless.add(kind)
         line = self._starts[self.line_at(mark.start())]
         if kind == "word" and self._text[max(line, mark.start() - 4) : mark.start()].strip():
             return mark.end()  # a word about tags, or a thought that nobody can tell from one
@@ -189,14 +193,15 @@ class Scan:
         None if no tool is named here or no call begins. One that is cut or broken makes all behind it doubtful.
         """
         head = _WORD.findall(self._text, at, at + _HEAD)
-        if not any(self._offered.name(word) for word in head):
+        if self._tries <= 0 or not any(self._offered.name(word) for word in head):
             return None
         try:
             return body(self._text, at, self._offered).end
         except NoCall:
             return None
         except Unread as unread:
-            self._shown = self._shown or unread.cut
+            self._tries -= 1
+            self._shown = self._shown or unread.cut or self._tries <= 0
             return len(self._text) if unread.cut else None
 
     def _fence(self, fence: Fence) -> int:
@@ -228,7 +233,6 @@ class Scan:
 
     def _frame(self, mark: re.Match[str]) -> int:
         start = mark.start()
-        meant = self._is_meant(mark)
         try:
             opening = OPENS.match(self._text, start)
             if opening is None:
@@ -238,11 +242,11 @@ class Scan:
             header = HARMONY.match(self._text, start)
             return header.end() if header else mark.end()
         except Unread as unread:
-            if meant:
+            if self._is_meant(mark):
                 return self._fail(start, unread)
             self._shown = True
             return max(mark.end(), unread.at)
-        if meant and self._ends_well(frame.end):
+        if self._is_meant(mark) and self._ends_well(frame.end):
             self._frames.append(frame)
             self._row = frame.end
         else:
