@@ -272,7 +272,7 @@ class Reader:
         if context == "item":
             raise Unread(at)
         if _KEY_INSIDE.search(content) or not _in_pairs(content, closing):
-            raise Unread(at)
+            raise Unread(at, cut=skip_space(self._text, at + len(content) + 2) == len(self._text))
 
     def _closes(self, at: int, context: Context, inside: int) -> bool:
         """Tell whether the quotation mark before this place ends its string, by what comes after it."""
