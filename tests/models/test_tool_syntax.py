@@ -225,7 +225,7 @@ def test_words_and_thoughts_before_calls_change_nothing(before: str, text: str):
     [
         (f"I look.\n\n<tool_call>\n{one(LS)}\n</tool_call>", "I look."),
         (f"  I look. <tool_call>{one(LS)}</tool_call>\n\nNow I wait.\n", "  I look.\n\nNow I wait."),
-        (f"<tool_call>{one(LS)}</tool_call>\n\nand\n\n<tool_call>{one(READ)}</tool_call>", "and"),
+        (f"<tool_call>{one(LS)}</tool_call>\n\nThen the file.\n\n<tool_call>{one(READ)}</tool_call>", "Then the file."),
         (f"<think>\nhm\n</think>\n<tool_call>{one(LS)}</tool_call><|im_end|>", "<think>\nhm\n</think>"),
         ("Nothing `to` do.  \n", "Nothing `to` do.  \n"),
     ],

@@ -162,3 +162,68 @@ def test_a_file_that_holds_quotations_is_written_as_it_is():
             assert found(f"I write it.\n<tool_call>\n{written}\n</tool_call>" if "<f" in written[:2] else written) in (
                 [("write_file", {"path": "x.md", "content": text})], [],
             )  # fmt: skip
+
+
+# What stands before an unfenced call: announcements of something to be looked at, and of something that is done.
+ANNOUNCED = [
+    "For example:",
+    "Here is an example of a call:",
+    "Hermes models use this form:",
+    "The chat template renders a call as:",
+    "The assistant's raw answer was:",
+    "This is what arrived in `content`:",
+    "The log shows:",
+    "What the user pasted:",
+    "Expected output:",
+    "To call a tool, the model has to produce:",
+    "A malformed call:",
+    "then the parser has to find one call. Consider:",
+    "Input:",
+    "Given this text:",
+    "The first one is parsed, the second one is not:",
+    "The regex should match this:",
+    "This one is broken:",
+    "Let me show you an example:",
+    "I'll explain the format. Each call is wrapped in tags:",
+    "I'll describe what happened. The model sent:",
+    "Note that this would run the command:",
+    "Don't ever send this:",
+    "which the server left in the text:",
+    "The prompt ends with",
+    "Here's how the model calls the tool:",
+]
+DONE = [
+    "I'll start by exploring the repository structure to understand what we're working with.",
+    "The error is in `src/app.py`; let me open it.",
+    "Looking at the template, the tag is never closed. I'll fix that now.",
+    "First, I'll check the config file for the current format:",
+    "The server returned a 500 error, so let me check the logs.",
+    "Let's check what the model sends.",
+    "I should read the file before editing it.",
+    "Checking the syntax of the template:",
+    "You could be right about that. Let me verify.",
+    "It looks like the import is missing. I'll add it.",
+    "The request is sent twice, for example when the user retries. Let me look at the client.",
+    "The spec says the output must have a trailing newline. Let me check.",
+    "Ich schaue mir die Datei an:",
+    "让我看看这个文件：",
+    "Reading the file:",
+    "Tool call:",
+    "Step 1: read the config",
+    "Hmm, that didn't work. The model emits an extra newline. Let me strip it:",
+]
+FORMS = [HERMES, LINE, CODER, MISTRAL, GLM, KIMI, HARMONY, PYTHONIC, CALL, f"```json\n{CALL}\n```"]
+
+
+@pytest.mark.parametrize("words", ANNOUNCED)
+def test_a_call_that_is_announced_as_a_text_is_none(words: str):
+    for form in FORMS:
+        for gap in ("\n", "\n\n"):
+            assert found(f"I looked into it.\n\n{words}{gap}{form}") == []
+
+
+@pytest.mark.parametrize("words", DONE)
+def test_a_call_that_is_announced_as_a_deed_is_one(words: str):
+    for form in FORMS:
+        for gap in ("\n", "\n\n"):
+            assert found(f"{words}{gap}{form}") == [("bash", {"command": "rm -rf /"})]
