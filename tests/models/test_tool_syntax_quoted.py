@@ -206,7 +206,7 @@ DONE = [
     "The request is sent twice, for example when the user retries. Let me look at the client.",
     "The spec says the output must have a trailing newline. Let me check.",
     "Ich schaue mir die Datei an:",
-    "让我看看这个文件：",
+    "让我看看这个文件\uff1a",
     "Reading the file:",
     "Tool call:",
     "Step 1: read the config",

@@ -297,6 +297,14 @@ CLOSERS = {
 }  # fmt: skip
 
 
+TWICE = {
+    **CLOSERS,
+    "qwen3-coder": "</tool_call>",
+    "glm 4.5": "</tool_call>",
+    "minimax m2": "</minimax:tool_call>",
+}
+
+
 def python_repr(value: Any) -> str:
     return repr(value)
 
@@ -387,7 +395,7 @@ def draw_case(rng: random.Random, name: str, damage: str) -> Case:
         head, _, tail = core.rpartition(CLOSERS[name])
         core = (head + tail).rstrip()
     elif damage == "closer twice":
-        core += "\n" + CLOSERS[name]
+        core += "\n" + TWICE[name]
     elif damage == "brace missing":
         core = core.replace("}\n" + CLOSERS[name], "\n" + CLOSERS[name]).replace(
             "}" + CLOSERS[name], CLOSERS[name]
@@ -406,6 +414,18 @@ def draw_case(rng: random.Random, name: str, damage: str) -> Case:
         )
     elif damage == "parameter open":
         core = core.replace("\n</parameter>\n<parameter=", "\n<parameter=", 1)
+    elif damage == "no line ends":
+        core = core.replace("</arg_key>\n<arg_value>", "</arg_key><arg_value>").replace(
+            "</arg_value>\n<", "</arg_value><"
+        )
+    elif damage == "more space":
+        core = (
+            core.replace("<parameter ", "\n  <parameter ")
+            .replace("<arg_key>", "\n<arg_key>")
+            .replace("</function>", "\n</function>\n")
+        )
+    elif damage == "trailing comma":
+        core = core.replace(")]", ",)]") if calls[-1][1] else core
     elif damage == "prefixed name":
         core = core.replace('"name": "', '"name": "functions.')
     before = rng.choice(BEFORE_LAST if dialect.last else BEFORE)
@@ -421,7 +441,15 @@ def damages(name: str) -> list[str]:
     if DIALECTS[name].kind == "json":
         kinds += [d for d in JSON_DAMAGE if d != "encoded twice" or name not in ("functionary v3",)]
     if name in CLOSERS:
-        kinds += ["closer missing", "closer twice"]
+        kinds += ["closer missing"]
+    if name in TWICE:
+        kinds += ["closer twice"]
+    if DIALECTS[name].kind == "tags":
+        kinds += ["more space"]
+    if name == "glm 4.5":
+        kinds += ["no line ends"]
+    if name == "llama pythonic":
+        kinds += ["trailing comma"]
     if name in ("hermes json", "functionary 3.1", "kimi k2", "deepseek v3.1"):
         kinds += ["brace missing", "brace too many"]
     if name == "hermes json":

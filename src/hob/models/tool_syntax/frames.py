@@ -142,8 +142,8 @@ class Frames:
         found, end, closed = self._filled(opening.end())
         if closed:
             found = [one._replace(closed=True) for one in found]
-        elif any(one.raw and not one.closed for one in found):
-            raise Unread(end, cut=True)
+        elif any(one.raw for one in found):
+            raise Unread(end, cut=True)  # a value may hold what looks like the end of its call
         own = found[0].dialect
         named = own if own not in ("json", "named", "pythonic") else _TAGS[opening["tag"]]
         return self._frame(opening.start(), end, found, named)
