@@ -6,7 +6,8 @@ from bisect import bisect_right
 _LOOK_BACK = 240  # characters before a call that are read
 _SHOWN = re.compile(
     r"\b(?:for (?:example|instance)|e\.g|i\.e|such as|looks? like|like (?:this|so|these)|in the form|as follows"
-    r"|similar to|equivalent to|(?:would|could|might|(?:i|he|she|you|we|they)['\u2019]d)"
+    r"|similar to|equivalent to|(?:below|above|this) (?:is|are) (?:the|a|an|what) (?:text|answer|output)"
+    r"|(?:would|could|might|(?:i|he|she|you|we|they)['\u2019]d)"
     r" (?:be|look|send|write|emit|call|use|answer|say|read|produce|do)"
     r"|(?:is|are|be|was|were|gets?|been) (?:\w+ly )?(?:written|emitted|sent|rendered|parsed|generated|returned|produced"
     r"|encoded|stored|left|shown|printed|expected|formatted|called)"
@@ -26,13 +27,14 @@ _TOLD = re.compile(  # what only tells something although I am the one who does 
 )
 _FIRST_PERSON = re.compile(
     r"\b(?:i['\u2019]?ll|i will|i am (?:now |going )?\w+ing|i['\u2019]m (?:now )?\w+ing|i need to|i want to|i have to"
-    r"|i must|i should|let me|let us|let['\u2019]s|we need to|we should|we['\u2019]ll|time to|ich|je vais|voy a"
+    r"|i must|i should|we have to|let me|let us|let['\u2019]s|we need to|we should|we['\u2019]ll"
+    r"|time to|ich|je vais|voy a"
     r"|i (?:now )?(?:look|check|run|read|open|search|list|call|use|fix|write|start|begin))\b"
     r"|\u8ba9\u6211|\u6211\u6765|\u6211\u5c06|\u6211\u5148",
     re.IGNORECASE,
 )
 _BEGINS = re.compile(
-    r"^\W*(?:now|next|finally|step \d|first,|then,|okay|(?:(?:tool|function) call|action)\W*$"
+    r"^\W*(?:now|next|finally|my next step|step \d|first,|then,|okay|(?:(?:tool|function) call|action)\W*$"
     r"|here(?: is|['\u2019]s) the (?:tool |function )?call\W*$)",
     re.IGNORECASE,
 )
