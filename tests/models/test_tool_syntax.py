@@ -294,3 +294,17 @@ def test_bare_calls_of_a_cut_answer_do_not_count_but_whole_frames_do():
 )
 def test_a_value_that_seems_to_end_early_is_refused(value: str):
     assert found(f"<tool_call>\n{qwen('write_file', path='a', content=value)}\n</tool_call>") == []
+
+
+@pytest.mark.parametrize(
+    "value", ["", "\n", "\n\n", "x", "x\n", "\nx", "\nx\n", " x ", "\tx\n\n", "a\n\nb"]
+)
+def test_the_line_ends_of_a_value_are_kept_and_those_of_its_frame_are_not(value: str):
+    wanted = [("write_file", {"path": "a", "content": value})]
+    assert found(qwen("write_file", path="a", content=value)) == wanted
+    assert found(glm("write_file", path="a", content=value)) == wanted
+    inline = f'<invoke name="write_file"><parameter name="path">a</parameter><parameter name="content">{value}</parameter></invoke>'
+    on_lines = value.startswith("\n") and value.endswith("\n") and len(value) > 1
+    assert found(inline) == (
+        wanted if not on_lines else [("write_file", {"path": "a", "content": value[1:-1]})]
+    )

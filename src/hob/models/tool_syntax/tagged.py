@@ -100,12 +100,12 @@ def _value(raw: str, lines: bool) -> str:
     Qwen's template puts one around each value. In the other dialects only a value that stands on lines of its
     own has them.
     """
-    first = raw.startswith(("\n", "\r\n"))
-    if first:
-        raw = raw[1 + raw.startswith("\r") :]
-    if (lines or first) and raw.endswith("\n"):
-        raw = raw[: -2 if raw.endswith("\r\n") and first else -1]
-    return raw
+    line_end = "\r\n" if raw.startswith("\r\n") else "\n"
+    first, last = raw.startswith(line_end), raw.endswith(line_end)
+    if not lines and not (first and last and len(raw) > len(line_end)):
+        return raw
+    inner = raw.removeprefix(line_end)
+    return inner.removesuffix(line_end)
 
 
 def glm_call(text: str, at: int, tool: str, offered: Offered) -> Tagged:
