@@ -1,17 +1,16 @@
 """One walk through an answer: over thoughts, quotations and fences, from frame to frame."""
 
 import re
-from bisect import bisect_right
 from typing import NamedTuple
 
 from hob.core.messages import StopReason
-from hob.editing.fences import Fence, closes, open_fence
+from hob.editing.fences import Fence, closes
 from hob.models.tool_syntax.bodies import NoCall, body
 from hob.models.tool_syntax.frames import ENDS_OF_TURN, HARMONY, OPENS, Frame, Frames
+from hob.models.tool_syntax.lines import Lines
 from hob.models.tool_syntax.literals import Unread
 from hob.models.tool_syntax.meant import (
     begins_well,
-    code_spans,
     in_span,
     is_code,
     is_talk,
@@ -72,12 +71,7 @@ class Scan:
 
     def __init__(self, text: str, offered: Offered, stop: StopReason) -> None:
         self._text = text
-        self._lines = text.split("\n")
-        self._starts: list[int] = []
-        at = 0
-        for line in self._lines:
-            self._starts.append(at)
-            at += len(line) + 1
+        self.lines = Lines(text)
         self._offered = offered
         self._parser = Frames(text, offered, stop)
         self._frames: list[Frame] = []
@@ -85,8 +79,6 @@ class Scan:
         self._openers: list[int] = []
         self._hidden = 0
         self._failure: Failure | None = None
-        self._spans: tuple[int, list[tuple[int, int]]] = (-1, [])
-        self._unclosed: dict[str, int] = {}
         self._row = -_ROW_GAP  # where the last frame ended
         self._shown = False
         self._endless: set[str] = set()
@@ -101,31 +93,11 @@ class Scan:
             self._frames, self._fences, self._openers, self._hidden, self._shown, self._failure
         )
 
-    def line_at(self, at: int) -> int:
-        """Return the number of the line in which a place stands."""
-        return bisect_right(self._starts, at) - 1
-
-    def place(self, number: int) -> int:
-        """Return where a line begins."""
-        return self._starts[number]
-
-    def inside(self, fence: Fence) -> tuple[int, int]:
-        """Return where the content of a closed fence begins and ends."""
-        return self._starts[fence.first + 1], self._starts[fence.last]
-
-    def after(self, fence: Fence) -> int:
-        """Return where a closed fence ends."""
-        return self._starts[fence.last] + len(self._lines[fence.last])
-
-    def words_between(self, first: int, last: int) -> bool:
-        """Tell whether one of these lines is not empty."""
-        return any(line.strip() for line in self._lines[first:last])
-
     def _step(self, at: int) -> int:
-        number = self.line_at(at)
-        line, start = self._lines[number], self._starts[number]
+        number = self.lines.at(at)
+        line, start = self.lines.texts[number], self.lines.starts[number]
         if at == start:
-            fence = self._opening(number)
+            fence = self.lines.fence_at(number)
             if fence is not None:
                 return self._fence(fence)
             if is_code(line):
@@ -137,33 +109,15 @@ class Scan:
                     return behind
         # Command R's mark goes over two lines.
         last = number + line.startswith("Action:")
-        end = self._end_of(min(last, len(self._lines) - 1))
+        end = self.lines.end_of(min(last, len(self.lines.texts) - 1))
         mark = MARK.search(self._text, at, end)
-        while mark is not None and in_span(self._spans_of(number), mark.start() - start):
+        while mark is not None and in_span(self.lines.spans_of(number), mark.start() - start):
             mark = MARK.search(self._text, mark.end(), start + len(line) + 1)
         if mark is None:
             return start + len(line) + 1
         if mark["orphan"]:
             return self._hide(mark.end())
         return self._thought(mark) if mark["thought"] else self._frame(mark)
-
-    def _opening(self, number: int) -> Fence | None:
-        """Return the fence that opens in a line. Where one was never closed, no longer one later is."""
-        alone = open_fence(self._lines[number : number + 1], 0)
-        if alone is None:
-            return None
-        sign, length = alone.marks[0], len(alone.marks)
-        if self._unclosed.get(sign, length + 1) <= length:
-            return alone._replace(first=number, last=len(self._lines))
-        fence = open_fence(self._lines, number)
-        if fence is not None and not fence.closed:
-            self._unclosed[sign] = length
-        return fence
-
-    def _spans_of(self, number: int) -> list[tuple[int, int]]:
-        if self._spans[0] != number:
-            self._spans = (number, code_spans(self._lines[number]))
-        return self._spans[1]
 
     def _hide(self, end: int) -> int:
         """Everything up to here was thought: calls in it were not meant."""
@@ -181,7 +135,7 @@ class Scan:
             self._hidden = max(ends.end(), mark.end())
             return self._hidden
         self._endless.add(kind)
-        line = self._starts[self.line_at(mark.start())]
+        line = self.lines.starts[self.lines.at(mark.start())]
         if kind == "word" and self._text[max(line, mark.start() - 4) : mark.start()].strip():
             return mark.end()  # a word about tags, or a thought that nobody can tell from one
         self._hidden = len(self._text)
@@ -205,31 +159,31 @@ class Scan:
             return len(self._text) if unread.cut else None
 
     def _fence(self, fence: Fence) -> int:
-        if fence.info.strip().lower() in CALL_FENCES and fence.first + 1 < len(self._lines):
-            behind = self._behind_call(self._starts[fence.first + 1])
-            if behind is not None and behind > self._starts[min(fence.last, len(self._starts) - 1)]:
+        if fence.info.strip().lower() in CALL_FENCES and fence.first + 1 < len(self.lines.texts):
+            behind = self._behind_call(self.lines.starts[fence.first + 1])
+            if (
+                behind is not None
+                and behind > self.lines.starts[min(fence.last, len(self.lines.starts) - 1)]
+            ):
                 return self._longer(fence, behind)
         self._fences.append(fence)
         if fence.closed:
-            return self._end_of(fence.last)
-        for number in range(fence.first + 1, len(self._lines)):
-            if ORPHAN.fullmatch(self._lines[number].strip()):
-                return self._hide(self._end_of(number))
+            return self.lines.end_of(fence.last)
+        for number in range(fence.first + 1, len(self.lines.texts)):
+            if ORPHAN.fullmatch(self.lines.texts[number].strip()):
+                return self._hide(self.lines.end_of(number))
         return len(self._text)
 
     def _longer(self, fence: Fence, behind: int) -> int:
         """A call in a fence goes on behind the line that seemed to close it: the next such line does."""
-        number = self.line_at(behind) + 1
-        while number < len(self._lines) and not self._lines[number].strip():
+        number = self.lines.at(behind) + 1
+        while number < len(self.lines.texts) and not self.lines.texts[number].strip():
             number += 1
-        if number < len(self._lines) and closes(self._lines[number], fence.marks):
+        if number < len(self.lines.texts) and closes(self.lines.texts[number], fence.marks):
             self._fences.append(fence._replace(last=number, closed=True))
-            return self._end_of(number)
+            return self.lines.end_of(number)
         self._shown = True
         return behind
-
-    def _end_of(self, number: int) -> int:
-        return self._starts[number] + len(self._lines[number]) + 1
 
     def _frame(self, mark: re.Match[str]) -> int:
         start = mark.start()
@@ -260,7 +214,7 @@ class Scan:
             return False
         if 0 <= start - end < _ROW_GAP and not _unmarked(self._text[end:start]).strip():
             return True  # in a row of frames the first one decides
-        line = self._starts[self.line_at(start)]
+        line = self.lines.starts[self.lines.at(start)]
         before = self._text[line : line + 8] * (start > line + _LOOK_BACK)
         before += self._text[max(line, start - _LOOK_BACK) : start]
         words = words_before(self._text, start, max(end, self._hidden))
@@ -282,7 +236,7 @@ class Scan:
         return MARK.match(self._text, following) is not None
 
     def _fail(self, at: int, unread: Unread) -> int:
-        if any(ORPHAN.fullmatch(line.strip()) for line in self._lines[self.line_at(at) :]):
+        if any(ORPHAN.fullmatch(line.strip()) for line in self.lines.texts[self.lines.at(at) :]):
             self._frames.clear()  # it may have been a thought all along
         self._failure = Failure(at, unread.cut)
         return len(self._text)

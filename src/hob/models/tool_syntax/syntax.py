@@ -10,6 +10,7 @@ from hob.core.messages import StopReason, ToolCall
 from hob.editing.fences import Fence
 from hob.models.tool_syntax.bodies import Body, NoCall, body
 from hob.models.tool_syntax.frames import ENDS_OF_TURN, Frame
+from hob.models.tool_syntax.lines import Lines
 from hob.models.tool_syntax.literals import Unread, skip_space
 from hob.models.tool_syntax.meant import is_intent, is_talk, words_before
 from hob.models.tool_syntax.offers import Asked, Offered
@@ -63,7 +64,7 @@ def calls_in_text(text: str, tools: Sequence[ToolSpec], stop: StopReason = "end"
     frames = [one for one in found.frames if any(offered.name(asked.name) for asked in one.asked)]
     tool, problem = _problem(text, found, offered)
     if not frames and not problem and not found.shown and stop != "length":
-        bare = _bare(text, scan, found, Offered(tools, strictly=True))
+        bare = _bare(text, scan.lines, found, Offered(tools, strictly=True))
         frames = [bare] if bare else []
     try:
         calls = [
@@ -110,14 +111,14 @@ def _without(text: str, frames: Sequence[Frame]) -> str:
     return "\n\n".join(one for one in words if one.strip())
 
 
-def _bare(text: str, scan: Scan, found: Found, offered: Offered) -> Frame | None:
+def _bare(text: str, lines: Lines, found: Found, offered: Offered) -> Frame | None:
     """Return the calls without a frame that end an answer: in fences, as JSON, in Python, or as a name with JSON."""
     end = len(text)
     if not text[found.hidden :].strip():
         return None
-    fences = _last_fences(scan, found.fences, end)
+    fences = _last_fences(lines, found.fences, end)
     if fences is not None:
-        return _fenced(text, scan, fences, offered, found.hidden)
+        return _fenced(text, lines, fences, offered, found.hidden)
     begin = skip_space(text, found.hidden)
     openers = found.openers[:_TRIED]
     if _NAMED.match(text, begin):
@@ -164,12 +165,12 @@ def _bodies(text: str, at: int, end: int, offered: Offered) -> Frame | None:
     return Frame(start, end, asked, dialect, one.strict, raw=False)
 
 
-def _last_fences(scan: Scan, fences: Sequence[Fence], end: int) -> list[Fence] | None:
+def _last_fences(lines: Lines, fences: Sequence[Fence], end: int) -> list[Fence] | None:
     """Return the fences that end an answer with nothing but empty lines between them."""
-    last = scan.line_at(end - 1)
+    last = lines.at(end - 1)
     found: list[Fence] = []
     for fence in reversed(fences):
-        if not fence.closed or scan.words_between(fence.last + 1, last + 1):
+        if not fence.closed or lines.words_between(fence.last + 1, last + 1):
             break
         found.insert(0, fence)
         last = fence.first - 1
@@ -177,7 +178,7 @@ def _last_fences(scan: Scan, fences: Sequence[Fence], end: int) -> list[Fence] |
 
 
 def _fenced(
-    text: str, scan: Scan, fences: Sequence[Fence], offered: Offered, hidden: int
+    text: str, lines: Lines, fences: Sequence[Fence], offered: Offered, hidden: int
 ) -> Frame | None:
     asked: list[Asked] = []
     language = ""
@@ -185,17 +186,17 @@ def _fenced(
         language = fence.info.strip().lower()
         if language not in CALL_FENCES or fence.marks != "```":
             return None
-        begin, end = scan.inside(fence)
+        begin, end = lines.inside(fence)
         one = _bodies(text, skip_space(text, begin), len(text[begin:end].rstrip()) + begin, offered)
         if one is None or _unfit(language, one.dialect):
             return None
         asked += one.asked
-    start = scan.place(fences[0].first)
+    start = lines.starts[fences[0].first]
     words = words_before(text, start, hidden)
     if words and (is_talk(words) or not is_intent(words)):
         return None
     dialect = "gemma" if language == "tool_code" else "json"
-    return Frame(start, scan.after(fences[-1]), asked, dialect, sound=True, raw=False)
+    return Frame(start, lines.end_of(fences[-1].last) - 1, asked, dialect, sound=True, raw=False)
 
 
 def _unfit(language: str, dialect: str) -> bool:
