@@ -10,7 +10,7 @@ from hob.models.streaming import HttpModel
 class Ollama(HttpModel):
     """A model behind `POST …/api/chat`, streamed. `base_url` may end in `/v1`; the rest as `OllamaRenderer`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is a field of the protocol)
         self,
         *,
         base_url: str,
