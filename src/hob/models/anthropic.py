@@ -9,7 +9,7 @@ from hob.models.answer import Answer
 from hob.models.anthropic_body import MessagesRenderer
 from hob.models.anthropic_events import MessagesAssembler
 from hob.models.patience import Patience
-from hob.models.streaming import HttpModel
+from hob.models.streaming import Endpoint, HttpModel
 
 VERSION = "2023-06-01"
 
@@ -37,14 +37,10 @@ class Anthropic(HttpModel):
         away = not is_loopback(base_url)
         marks = away if cache_marks is None else cache_marks
         super().__init__(
-            base_url=base_url,
-            path="/messages",
-            model=model,
-            renderer=MessagesRenderer(model, extra, marks=marks, own_ids=away),
-            reader=partial(Answer, assembler=MessagesAssembler),
-            api_key=api_key,
-            patience=patience,
-            headers=key_headers(api_key),
+            Endpoint(base_url, "/messages", model, api_key, key_headers(api_key)),
+            MessagesRenderer(model, extra, marks=marks, own_ids=away),
+            partial(Answer, assembler=MessagesAssembler),
+            patience,
         )
 
 

@@ -4,7 +4,7 @@ from hob.models.address import normalise
 from hob.models.ollama_answer import OllamaAnswer
 from hob.models.ollama_body import OllamaRenderer
 from hob.models.patience import Patience
-from hob.models.streaming import HttpModel
+from hob.models.streaming import Endpoint, HttpModel
 
 
 class Ollama(HttpModel):
@@ -24,10 +24,8 @@ class Ollama(HttpModel):
         break_control_tokens: bool = False,
     ) -> None:
         super().__init__(
-            base_url=normalise(base_url).removesuffix("/v1"),
-            path="/api/chat",
-            model=model,
-            renderer=OllamaRenderer(
+            Endpoint(normalise(base_url).removesuffix("/v1"), "/api/chat", model, api_key),
+            OllamaRenderer(
                 model,
                 num_ctx=num_ctx,
                 keep_alive=keep_alive,
@@ -35,7 +33,6 @@ class Ollama(HttpModel):
                 keep_reasoning=keep_reasoning,
                 break_control_tokens=break_control_tokens,
             ),
-            reader=OllamaAnswer,
-            api_key=api_key,
-            patience=patience,
+            OllamaAnswer,
+            patience,
         )

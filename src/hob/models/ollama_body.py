@@ -10,7 +10,7 @@ from hob.core.request import Request
 from hob.models.control_tokens import broken
 from hob.models.growing import Bodies
 from hob.models.json_text import encode_text
-from hob.models.render import echoed_arguments
+from hob.models.render import VARIED_TEMPERATURE, echoed_arguments
 
 
 class OllamaRenderer:
@@ -48,7 +48,7 @@ class OllamaRenderer:
         """Return the request body, UTF-8 JSON. What may change from step to step stands behind the messages."""
         options: dict[str, Any] = {"num_ctx": self._num_ctx, "num_predict": request.max_tokens}
         if request.variation:
-            options |= {"temperature": 0.8, "seed": request.variation}
+            options |= {"temperature": VARIED_TEMPERATURE, "seed": request.variation}
         given = {name: value for name, value in options.items() if value is not None}
         return b'%b],"options":%b}' % (self._bodies.body(request), msgspec.json.encode(given))
 

@@ -16,7 +16,7 @@ from hob.models.json_text import is_complete
 from hob.models.patience import Patience
 from hob.models.responses_body import ResponsesRenderer
 from hob.models.responses_events import ResponsesAssembler
-from hob.models.streaming import HttpModel
+from hob.models.streaming import Endpoint, HttpModel
 
 
 class Responses(HttpModel):
@@ -36,13 +36,10 @@ class Responses(HttpModel):
     ) -> None:
         base_url = normalise(base_url)
         super().__init__(
-            base_url=base_url,
-            path="/responses",
-            model=model,
-            renderer=ResponsesRenderer(model, extra, own_ids=not is_loopback(base_url)),
-            reader=partial(Answer, assembler=ResponsesAssembler),
-            api_key=api_key,
-            patience=patience,
+            Endpoint(base_url, "/responses", model, api_key),
+            ResponsesRenderer(model, extra, own_ids=not is_loopback(base_url)),
+            partial(Answer, assembler=ResponsesAssembler),
+            patience,
         )
 
     async def stream(self, request: Request) -> AsyncGenerator[Delta | Reply, None]:
