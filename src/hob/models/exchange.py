@@ -82,6 +82,20 @@ def make_client(
         raise ModelError("refused", _BAD_PROXY) from None
 
 
+async def fetch(url: str, api_key: str, content: bytes | None) -> tuple[int, dict[str, str], bytes]:
+    """Return status, headers and body of a small answer. Raises `OSError` or `ModelError` for what the wire does wrong."""
+    client = make_client(url, api_key, None)
+    try:
+        method = "GET" if content is None else "POST"
+        request = client.build_request(method, url, content=content)
+        answer = await client.send(request)
+        return answer.status_code, dict(answer.headers), answer.content
+    except _WIRE_FAILURES as error:
+        raise OSError(_reason(error)) from error
+    finally:
+        await client.aclose()
+
+
 class Exchange:
     """One request on its way. `begin` steps as tasks while waiting, or await `read` directly."""
 
