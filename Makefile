@@ -27,7 +27,7 @@ FAST_TESTS := $(wildcard tests/house tests/core tests/loop)
 unexport GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE GIT_PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-slow check format bench bench-edits lock clean
+.PHONY: help demo dev test test-slow check format bench bench-edits bench-prefix lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bench: $(DEV) $(BENCH)  ## measure Hob beside a bare loop and mini-swe-agent
 
 bench-edits: $(CORE) $(BENCH_EDITS)  ## how often edits land, beside exact matching, diff-match-patch and aider
 	$(BIN)/python bench/edit_accuracy.py $(ARGS)
+
+bench-prefix: $(DEV) $(BENCH)  ## what the real engine has to compute, beside a sliding window and mini-swe-agent
+	$(BIN)/python bench/prefix_reuse.py $(ARGS)
 
 lock: $(DEV)  ## write requirements/*.txt again; UPGRADE=--upgrade takes newer versions
 	$(UV_COMPILE) pyproject.toml --group build --output-file requirements/core.txt

@@ -48,6 +48,14 @@ class Config:
     first_token_timeout_s: float | None = None  # None: as the adapter thinks fit
     token_timeout_s: float | None = None
     max_read_lines: int = 500
+    scratchpad: bool = True  # the tool `think`
+    max_trace_length: int = 2000  # characters of a thought that are kept
+    context_tokens: int | None = None  # the window, where the server's own figure is not to be used
+    compact_at: float = 0.8  # of the window
+    compact_to: float = 0.4
+    retain_tool_results: int = 5
+    compress_diffs: bool = True
+    externalize_reasoning: bool = True
     edit_format: str = "tools"
     editor_model: str = ""  # of the architect, on the same server; empty: the same model
     sandbox: str = "local"
@@ -80,6 +88,7 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str] | None = No
     values["permission_mode"] = _mode(str(values.get("permission_mode", "workspace-write")))
     values["edit_format"] = _edit_format(str(values.get("edit_format", "tools")))
     _check_sandbox(values)
+    _check_marks(values)
     return Config(**values, origins=origins)  # pyright: ignore[reportArgumentType]
 
 
@@ -103,6 +112,14 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "first_token_timeout_s": ("HOB_FIRST_TOKEN_TIMEOUT",),
     "token_timeout_s": ("HOB_TOKEN_TIMEOUT",),
     "max_read_lines": ("HOB_MAX_READ_LINES",),
+    "scratchpad": ("HOB_SCRATCHPAD",),
+    "max_trace_length": ("HOB_MAX_TRACE_LENGTH",),
+    "context_tokens": ("HOB_CONTEXT_TOKENS",),
+    "compact_at": ("HOB_COMPACT_AT",),
+    "compact_to": ("HOB_COMPACT_TO",),
+    "retain_tool_results": ("HOB_RETAIN_TOOL_RESULTS",),
+    "compress_diffs": ("HOB_COMPRESS_DIFFS",),
+    "externalize_reasoning": ("HOB_EXTERNALIZE_REASONING",),
     "edit_format": ("HOB_EDIT_FORMAT",),
     "editor_model": ("HOB_EDITOR_MODEL",),
     "sandbox": ("HOB_SANDBOX",),
@@ -121,9 +138,23 @@ _NUMBERS = {
     "first_token_timeout_s": float,
     "token_timeout_s": float,
     "max_read_lines": int,
+    "max_trace_length": int,
+    "context_tokens": int,
+    "compact_at": float,
+    "compact_to": float,
+    "retain_tool_results": int,
 }
 _SWITCHED = frozenset(
-    {"one_action", "acknowledge_failures", "stateless_shell", "auto_commit", "commit_trailer"}
+    {
+        "one_action",
+        "acknowledge_failures",
+        "stateless_shell",
+        "auto_commit",
+        "commit_trailer",
+        "scratchpad",
+        "compress_diffs",
+        "externalize_reasoning",
+    }
 )
 _SWITCHES = {
     "1": True,
@@ -168,6 +199,17 @@ def _edit_format(text: str) -> str:
             f"Edit format {text!r} is not known: give one of {', '.join(EDIT_FORMATS)}."
         )
     return text
+
+
+def _check_marks(values: Mapping[str, object]) -> None:
+    high, low = values.get("compact_at", 0.8), values.get("compact_to", 0.4)
+    assert isinstance(high, float)
+    assert isinstance(low, float)
+    if not low < high <= 0.9 or low > 0.6:
+        raise ConfigError(
+            f"HOB_COMPACT_AT is {high:g} and HOB_COMPACT_TO is {low:g}: give shares of the window, the first at"
+            " most 0.9, the second at most 0.6 and below the first."
+        )
 
 
 def _check_sandbox(values: Mapping[str, object]) -> None:

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _carry_out(options)
     except BrokenPipeError:
         # The reader of our output has gone. For a list (`hob sessions list | head`) nothing is wrong.
-        if options.command in ("sessions", "tools", "diff"):
+        if options.command in ("sessions", "tools", "diff", "context"):
             return 0
         print("hob: nobody reads the output any more, so the run was stopped.", file=sys.stderr)
         return ERROR
@@ -58,8 +58,9 @@ def _carry_out(options: Namespace) -> int:
         from hob.config import load
         from hob.wiring import agent
 
-        with_tools = load(_settings(options)).with_tools
-        return tools_command(agent(with_tools).tools, as_json=options.json)
+        config = load(_settings(options))
+        given = agent(config.with_tools, scratchpad=config.scratchpad).tools
+        return tools_command(given, as_json=options.json)
 
     import asyncio
 
@@ -69,6 +70,8 @@ def _carry_out(options: Namespace) -> int:
         return asyncio.run(_demo(options))
     if options.command in UNDO_COMMANDS:
         return asyncio.run(_undo(options))
+    if options.command == "context":
+        return asyncio.run(_context(options))
     return asyncio.run(_run(options))
 
 
@@ -94,6 +97,17 @@ async def _undo(options: Namespace) -> int:
     workspace = real_workspace(options.workspace)
     async with open_undo(config) as (sessions, undo):
         return await undo_command(options, sessions, undo, workspace, config.environment)
+
+
+async def _context(options: Namespace) -> int:
+    from hob.cli.context import context_command
+    from hob.cli.workspace import real_workspace
+    from hob.config import load
+    from hob.wiring import open_archive
+
+    workspace = real_workspace(options.workspace)
+    async with open_archive(load({})) as sessions:
+        return await context_command(options.session, sessions, workspace, as_json=options.json)
 
 
 async def _demo(options: Namespace) -> int:
@@ -217,6 +231,7 @@ def _settings(options: Namespace) -> dict[str, object]:
         "editor_model",
         "sandbox",
         "with_tools",
+        "context_tokens",
     )
     flags: dict[str, object] = {name: getattr(options, name, None) for name in names}
     if getattr(options, "yolo", False):

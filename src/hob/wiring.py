@@ -13,7 +13,7 @@ from secrets import randbits
 from typing import cast
 
 from hob.config import Config, ConfigError
-from hob.core.agent import Agent, Limits
+from hob.core.agent import Agent, ContextPolicy, Limits
 from hob.core.checkpoints import Checkpoints, Journal
 from hob.core.ids import compose
 from hob.core.permission import Mode
@@ -22,7 +22,7 @@ from hob.core.session import Session
 from hob.guard.modes import ModeGuard
 from hob.instructions.prompt import system_message
 from hob.loop.perform import Performer
-from hob.loop.toolbox import Toolbox
+from hob.loop.toolbox import Toolbox, content_cap
 from hob.sandboxes.environment import child_environment, sensitive_paths
 from hob.sandboxes.images import WorkspaceImages
 from hob.sandboxes.local import LocalSandbox, kill_leftovers
@@ -44,6 +44,8 @@ from hob.tools.seen import Seen
 from hob.tools.settings import Settings
 from hob.tools.tool import bind
 
+MAX_READ_CHARS = 16_000
+CHARS_A_TOKEN = 3  # of code, at least; so a page of a file is not cut a second time
 AfterTurn = Callable[[Session], Awaitable[str]]
 
 
@@ -83,17 +85,23 @@ class House:
     limits: Limits
 
 
-def agent(with_tools: Sequence[str] = ()) -> Agent:
+def agent(with_tools: Sequence[str] = (), *, scratchpad: bool = True) -> Agent:
     """Return the agent of new sessions: the system message and the tools by name.
 
-    `with_tools` are optional tools. Raises `ConfigError` for one that is not known.
+    `with_tools` are optional tools; without a scratchpad there is no `think`. Raises `ConfigError`
+    for a tool that is not known.
     """
     unknown = [name for name in with_tools if name not in OPTIONAL]
     if unknown:
         known = ", ".join(sorted(OPTIONAL))
         raise ConfigError(f"There is no optional tool {unknown[0]!r}: give one of {known}.")
     tools = {*TOOLS, *map(optional, with_tools)}
-    specs = tuple(sorted((tool.spec for tool in tools), key=lambda spec: spec.name))
+    specs = tuple(
+        sorted(
+            (tool.spec for tool in tools if scratchpad or tool.spec.name != "think"),
+            key=lambda spec: spec.name,
+        )
+    )
     return Agent(instructions=system_message(), tools=specs)
 
 
@@ -105,14 +113,21 @@ async def open_house(
     interactive: bool,
     keep: bool,
     default_steps: int,
+    window_tokens: int | None = None,
 ) -> AsyncGenerator[House]:
-    """Yield a house whose sessions get their model from `make_model`; without `keep` nothing stays on disk."""
+    """Yield a house whose sessions get their model from `make_model`; without `keep` nothing stays on disk.
+
+    `window_tokens` is the window that the server says it has.
+    """
     clock = SystemClock()
-    equipment = _Equipment(config, clock, make_model, interactive=interactive, keep=keep)
+    window = config.context_tokens or window_tokens
+    cap = content_cap(window)
+    equipment = _Equipment(config, clock, make_model, cap, interactive=interactive, keep=keep)
     async with _open_store(config, keep=keep) as store:
         sessions = Sessions(store, clock, RandomIds(clock), equipment.equip)
         equipment.prune()
-        yield House(sessions, agent(config.with_tools), _limits(config, default_steps))
+        who = agent(config.with_tools, scratchpad=config.scratchpad)
+        yield House(sessions, who, _limits(config, default_steps, window))
 
 
 class _Equipment:
@@ -123,11 +138,13 @@ class _Equipment:
         config: Config,
         clock: Clock,
         make_model: Callable[[], Model],
+        max_tokens: int,
         *,
         interactive: bool,
         keep: bool,
     ) -> None:
         self._config, self._clock, self._make_model = config, clock, make_model
+        self._max_tokens = max_tokens
         self._blobs: Blobs = FileBlobs(config.data_dir / "blobs") if keep else MemoryBlobs()
         self._records = str(config.data_dir / "writes") if keep else ""
         self._protected = sensitive_paths(_home(config), str(config.data_dir))
@@ -137,6 +154,8 @@ class _Equipment:
         self._guard = ModeGuard(cast("Mode", config.permission_mode), interactive)
         self._settings = Settings(
             max_read_lines=config.max_read_lines,
+            max_read_chars=min(MAX_READ_CHARS, CHARS_A_TOKEN * max_tokens),
+            max_trace_length=config.max_trace_length,
             bash_timeout_s=config.bash_timeout_s,
             stateless_shell=config.stateless_shell,
             ripgrep=_ripgrep() if config.sandbox == "local" else "rg",
@@ -162,7 +181,10 @@ class _Equipment:
             **more.supplies,
         }
         toolbox = Toolbox(
-            [bind(tool, supplies) for tool in (*TOOLS, *more.tools)], self._blobs, recorder
+            [bind(tool, supplies) for tool in (*TOOLS, *more.tools)],
+            self._blobs,
+            recorder,
+            self._max_tokens,
         )
 
         async def close() -> None:
@@ -283,13 +305,21 @@ async def _open_store(config: Config, *, keep: bool) -> AsyncGenerator[Store]:
         await store.aclose()
 
 
-def _limits(config: Config, default_steps: int) -> Limits:
+def _limits(config: Config, default_steps: int, window_tokens: int | None) -> Limits:
     return Limits(
         max_steps=config.max_steps or default_steps,
         max_wall_s=config.max_wall_s,
         max_output_tokens=config.max_output_tokens,
         max_calls_per_step=1 if config.one_action else None,
         acknowledge_failures=config.acknowledge_failures,
+        context=ContextPolicy(
+            window_tokens,
+            config.compact_at,
+            config.compact_to,
+            config.retain_tool_results,
+            config.compress_diffs,
+            config.externalize_reasoning,
+        ),
     )
 
 

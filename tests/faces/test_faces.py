@@ -47,7 +47,8 @@ Do something different.
     +x = 2
 undo: a.py
 redo: nothing; left as somebody else changed them: a.py
-done · 1 step · 2,100 tokens in (2,050 reused), 12 out · 12.3 s · session s-golden
+Context compacted from 2,112 to 140 tokens.
+done · 1 step · 4,350 tokens in (4,150 reused), 42 out · 12.3 s · session s-golden
 """
 
 
@@ -138,9 +139,15 @@ def test_stream_json_is_one_object_a_line_and_a_result_at_the_end():
         "is_error": False,
         "usage": {
             "steps": 1,
-            "prompt_tokens": 2100,
-            "cached_tokens": 2050,
-            "completion_tokens": 12,
+            "prompt_tokens": 4350,
+            "cached_tokens": 4150,
+            "completion_tokens": 42,
+            "computed_again_tokens": 0,
+        },
+        "context": {
+            "tokens": 2112,
+            "window_tokens": None,
+            "computed_again_because": [],
         },
         "denials": [
             {

@@ -9,8 +9,17 @@ from hob.core import events as e
 from hob.core.admit import admit
 from hob.core.agent import Agent, Limits, ToolSpec
 from hob.core.commands import Cancel, Command, Prompt, Rename, Withdraw
-from hob.core.messages import AssistantMessage, Details, Timings, ToolCall, ToolResult, Usage
+from hob.core.messages import (
+    AssistantMessage,
+    Details,
+    Timings,
+    ToolCall,
+    ToolResult,
+    Usage,
+    UserMessage,
+)
 from hob.core.permission import APPROVAL_REQUIRED, Decision
+from hob.core.reuse import Reuse
 from hob.loop.log import Log
 from hob.stores.jsonl import export_lines
 from hob.stores.memory import MemoryStore
@@ -126,8 +135,29 @@ STORY: list[e.Event | Command] = [
     e.TurnStarted(),
     e.InputDelivered("i3"),
     e.SessionReopened(),
+    e.CompactionAsked("the docs"),
+    e.StepStarted(1, "summary"),
+    e.Compacted(
+        (
+            UserMessage("Mend the tests.\n\n[Summary]\nThe assert wants 2; x is 2 now."),
+            AssistantMessage("I was about to", stop="cancelled"),
+            UserMessage("Later, the docs."),
+        ),
+        "model",
+        "asked for",
+        2112,
+        140,
+        Usage(2250, 2100, 30),
+        Timings(0.2, 1.0),
+        Reuse(2250, 2100),
+    ),
     e.StepStarted(1),
-    e.StepFinished(AssistantMessage("Done: the documentation says 2 now."), Usage(2100, 2050, 12)),
+    e.StepFinished(
+        AssistantMessage("Done: the documentation says 2 now."),
+        Usage(2100, 2050, 12),
+        server="b11549",
+        reuse=Reuse(2100, 2050),
+    ),
     e.TurnFinished("done"),
 ]
 

@@ -9,10 +9,12 @@ import pytest
 from golden.make import FOLDER, golden
 from hob import __version__
 from hob.core.codec import open_entry
-from hob.core.events import Event
+from hob.core.events import CompactionAsked, Event
 from hob.core.messages import AssistantMessage, ToolMessage, UserMessage
 from hob.core.plan import next_effect
+from hob.core.reuse import Reuse
 from hob.core.session import fold
+from hob.core.transcript import NOTED, is_strict
 from hob.stores.jsonl import import_lines
 from loop.house import assert_valid
 
@@ -48,26 +50,45 @@ def test_the_first_log_folds_to_what_it_always_did():
     )
     assert (session.totals.steps, session.totals.prompt_tokens, session.totals.cached_tokens) == (
         4,
-        5300,
-        5040,
+        7550,
+        7140,
     )
-    assert [type(m) for m in session.messages] == [
-        UserMessage,
-        AssistantMessage,
-        ToolMessage,
-        ToolMessage,
-        UserMessage,
-        AssistantMessage,
-        ToolMessage,
-        UserMessage,
-        AssistantMessage,
-        ToolMessage,
-        AssistantMessage,
-        UserMessage,
-        UserMessage,
-        UserMessage,
-        AssistantMessage,
-    ]
-    assert session.messages[1].calls[0].arguments == '{ "path" : "a.py" }'
-    assert session.messages[10] == AssistantMessage("I was about to", stop="cancelled")
+    assert session.messages == (
+        UserMessage("Mend the tests.\n\n[Summary]\nThe assert wants 2; x is 2 now."),
+        AssistantMessage("I was about to", stop="cancelled"),
+        UserMessage("Later, the docs."),
+        AssistantMessage("Done: the documentation says 2 now."),
+    )
+    assert (session.changed, session.compacted_at, session.reuse) == ((), 3, Reuse(2100, 2050))
     assert (session.undone, session.restoring) == ((), None)
+
+
+def test_before_its_compaction_the_first_log_says_everything():
+    log = (FOLDER / "0.1.0.jsonl").read_bytes().splitlines()
+    recorded = list(map(open_entry, import_lines(log)))
+    asked = next(n for n, one in enumerate(recorded) if isinstance(one.event, CompactionAsked))
+    messages = fold(recorded[:asked]).messages
+    assert is_strict(messages)
+    assert [type(m) for m in messages] == [
+        UserMessage,
+        AssistantMessage,
+        ToolMessage,
+        ToolMessage,
+        AssistantMessage,
+        UserMessage,
+        AssistantMessage,
+        ToolMessage,
+        AssistantMessage,
+        UserMessage,
+        AssistantMessage,
+        ToolMessage,
+        AssistantMessage,
+        UserMessage,
+        AssistantMessage,
+        UserMessage,
+        AssistantMessage,
+        UserMessage,
+    ]
+    assert messages[1].calls[0].arguments == '{ "path" : "a.py" }'
+    assert messages[4] == NOTED
+    assert messages[12] == AssistantMessage("I was about to", stop="cancelled")

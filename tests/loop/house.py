@@ -26,6 +26,7 @@ from hob.core.permission import APPROVAL_REQUIRED, Action, Decision
 from hob.core.ports import Entry, Report
 from hob.core.request import Request
 from hob.core.session import fold
+from hob.core.tokens import estimate_message
 from hob.loop.log import Log
 from hob.loop.loop import run
 from hob.loop.perform import Performer
@@ -104,7 +105,8 @@ class Mind:
             raise ModelError("unreachable", "Down.")
         yield TextDelta("…")
         await asyncio.sleep(0)
-        yield Reply(self.say(request.messages), Usage(10, 5, 3))
+        prompt = 10 + sum(map(estimate_message, request.messages))
+        yield Reply(self.say(request.messages), Usage(prompt, 5, 3))
 
     async def aclose(self) -> None:
         pass

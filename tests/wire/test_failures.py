@@ -135,3 +135,21 @@ def test_words_from_outside_are_made_harmless():
     assert quote("key sk-123 is wrong", "sk-123") == "key *** is wrong"
     error = from_status("server", 401, {}, b'{"error":"no such key: sk-123"}', "sk-123")
     assert "sk-123" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("words", "window"),
+    [
+        ('{"type":"exceed_context_size_error","n_prompt_tokens":9100,"n_ctx":8192}', 8192),
+        ("This model's maximum context length is 4096 tokens. However, you requested 5000", 4096),
+        ("prompt is too long: 210,000 tokens > 200,000 maximum", 200000),
+        ("input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000", 200000),
+        ("the request (9100 tokens) exceeds the available context size (8192 tokens)", 8192),
+        ("the model is loaded with context length of only 4096 tokens, which is short", 4096),
+        ("(length 5000) is longer than the maximum model length of 4096.", 4096),
+        ("context length exceeded", None),
+    ],
+)
+def test_an_overflow_tells_the_window(words, window):
+    error = from_status("host:1", 400, {}, json.dumps({"error": {"message": words}}).encode())
+    assert (error.kind, error.window_tokens) == ("context_overflow", window)

@@ -36,6 +36,12 @@ def parser() -> argparse.ArgumentParser:
     tools.add_argument("action", nargs="?", choices=["list"], default="list")
     _tool_options(tools, argparse.SUPPRESS)
     tools.add_argument("--json", action="store_true", help="the schemas as JSON")
+    context = commands.add_parser(
+        "context", help="what fills the window of a session, and what was computed again"
+    )
+    context.add_argument("session", nargs="?", default="", help="the last one here by default")
+    context.add_argument("-C", "--cd", "--cwd", dest="workspace", metavar="DIR")
+    context.add_argument("--json", action="store_true")
     demo = commands.add_parser(
         "demo", help="watch Hob repair a small repository made for it in a temporary folder"
     )
@@ -168,6 +174,13 @@ def _limit_options(to: argparse.ArgumentParser, unset: str | None) -> None:
         "--max-wall-time", dest="max_wall_s", type=positive(float), default=unset, metavar="SECONDS"
     )
     to.add_argument("--max-output-tokens", type=positive(int), default=unset, metavar="N")
+    to.add_argument(
+        "--context-tokens",
+        type=positive(int),
+        default=unset,
+        metavar="N",
+        help="the model's window, where the server's own figure is not to be used",
+    )
     to.add_argument(
         "--one-action", action="store_true", default=unset, help="accept one tool call a step"
     )

@@ -9,6 +9,7 @@ from hob.core.deltas import Delta
 from hob.core.messages import AssistantMessage
 from hob.core.permission import APPROVAL_REQUIRED
 from hob.core.session import Session
+from hob.core.upkeep import window_of
 
 
 class View(Protocol):
@@ -78,6 +79,12 @@ class JsonView:
                     "prompt_tokens": turn.prompt_tokens,
                     "cached_tokens": turn.cached_tokens,
                     "completion_tokens": turn.completion_tokens,
+                    "computed_again_tokens": turn.lost_tokens,
+                },
+                "context": {
+                    "tokens": session.gauge.tokens,
+                    "window_tokens": window_of(session),
+                    "computed_again_because": list(session.losses),
                 },
                 "denials": self._denials,
                 "approval_required": any(d["code"] == APPROVAL_REQUIRED for d in self._denials),

@@ -16,7 +16,7 @@ from hob.cli.question import Question
 from hob.cli.terminal import harmless
 from hob.cli.text import TextView
 from hob.core.agent import Agent, Limits
-from hob.core.commands import Cancel, Decide, Prompt
+from hob.core.commands import Cancel, Compact, Decide, Prompt
 from hob.core.errors import CommandRefused, HobError
 from hob.core.events import PermissionAsked, Recorded, StepFinished, TurnFinished
 from hob.core.permission import APPROVAL_REQUIRED
@@ -27,6 +27,7 @@ from hob.sessions.service import Sessions
 STDIN_PATIENCE_S = 3.0
 INTERRUPTED, TERMINATED = 130, 143
 NO_TASK = 'There is no task: say what is to be done, as in `hob run "fix the failing test"`.'
+COMPACT = "/compact"
 NOBODY = "Nobody is there to approve it. Do not try variants."
 
 
@@ -82,7 +83,10 @@ async def run_task(
 
 async def _begin(actor: Actor, task: Task) -> None:
     session = actor.session
-    if task.text.strip():
+    command, _, rest = task.text.strip().partition(" ")
+    if command == COMPACT:
+        await actor.send(Compact(rest.strip()))
+    elif task.text.strip():
         input_id = f"{session.session_id}.{session.seq + 1}"
         await actor.send(Prompt(input_id, task.text, limits=task.limits))
     elif _at_rest(session):
@@ -102,6 +106,10 @@ async def _open(task: Task, sessions: Sessions, agent: Agent) -> Actor:
     if not task.resume and not task.latest:
         if not task.text.strip():
             raise CommandRefused(NO_TASK)
+        if task.text.split()[0] == COMPACT:
+            raise CommandRefused(
+                "A new session has nothing to compact: use --continue or --resume."
+            )
         return await sessions.create(task.workspace, agent)
     session_id = (
         await sessions.find(task.resume) if task.resume else await sessions.latest(task.workspace)

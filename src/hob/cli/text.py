@@ -8,7 +8,9 @@ from hob.cli.terminal import Palette, harmless, one_line
 from hob.core import events as e
 from hob.core.deltas import Delta, Notice, ReasoningDelta, TextDelta
 from hob.core.messages import ToolCall, ToolResult
+from hob.core.reuse import Reuse
 from hob.core.session import Session
+from hob.core.upkeep import window_of
 
 WIDTH = 100
 STATUS_WIDTH = 76  # must not wrap, or it could not be taken back
@@ -52,22 +54,38 @@ class TextView:
 
     def _event(self, event: e.Event) -> None:
         match event:
-            case e.StepStarted():
+            case e.StepStarted(_, purpose):
                 self._streamed = False
-                self._status("waiting for the model")
+                self._status("waiting for the model" + (" to sum up" * (purpose == "summary")))
             case e.ToolStarted(call_id):
                 if call := self._calls.get(call_id):
                     self._status(f"{call.name} {first_line(main_argument(call))}")
-            case e.StepFinished(message):
+            case e.StepFinished(message, reuse=reuse):
                 if message.text and not self._streamed:
                     self._prose(message.text)
                 self._end_line()
                 self._calls = {call.call_id: call for call in message.calls}
+                if reuse.lost:
+                    self._line(_lost(reuse, self._colour))
             case e.StepFailed(error, text, final, delay_s) if error != "cancelled":
                 again = "" if final else f" Trying again{f' in {delay_s:g} s' if delay_s else ''}."
                 self._line(f"{self._colour.bad}{harmless(text)}{self._colour.reset}{again}")
             case e.ToolFinished(call_id, result):
                 self._call(self._calls.get(call_id) or ToolCall(call_id, "?", "{}"), result)
+            case _:
+                self._aside(event)
+
+    def _aside(self, event: e.Event) -> None:
+        """Show what happens beside steps and calls."""
+        match event:
+            case e.Compacted() as done:
+                told = (
+                    f"Context compacted from {done.before_tokens:,} to {done.after_tokens:,} tokens"
+                )
+                how = "" if done.by == "model" else ", by rule: the model gave no summary"
+                self._line(f"{self._colour.note}{told}{how}.{self._colour.reset}")
+                if done.reuse.lost:
+                    self._line(_lost(done.reuse, self._colour))
             case e.RestoreFinished(_, direction, _, paths, conflicts):
                 self._restored(direction, paths, conflicts)
             case e.Nudged(_, text):
@@ -177,15 +195,31 @@ class TextView:
         paint = colour.good if ending == "done" else colour.bad
         if session.reason:
             self._line(f"{colour.bad}{harmless(session.reason)}{colour.reset}")
-        turn = session.turn
-        steps = f"{turn.steps} step" if turn.steps == 1 else f"{turn.steps} steps"
-        reused = f" ({turn.cached_tokens:,} reused)" if turn.cached_tokens else ""
-        tokens = f"{turn.prompt_tokens:,} tokens in{reused}, {turn.completion_tokens:,} out"
-        parts = [steps, *([tokens] if turn.prompt_tokens else []), f"{duration_s:.1f} s"]
-        told = "".join(f" · {part}" for part in [*parts, f"session {session.session_id}"])
+        steps = "1 step" if session.turn.steps == 1 else f"{session.turn.steps} steps"
+        parts = [steps, *_tokens(session), f"{duration_s:.1f} s"]
+        told = "".join(f" · {part}" for part in (*parts, f"session {session.session_id}"))
         self._line(
             f"{paint}{ending.replace('_', ' ')}{colour.reset}{colour.dim}{told}{colour.reset}"
         )
+
+
+def _lost(reuse: Reuse, colour: Palette) -> str:
+    told = f"{reuse.lost:,} tokens were computed again: {reuse.cause}."
+    return f"{colour.note}{harmless(told)}{colour.reset}"
+
+
+def _tokens(session: Session) -> list[str]:
+    """Return what the turn took of the model, and how full the window is."""
+    turn, window = session.turn, window_of(session)
+    if not turn.prompt_tokens:
+        return []
+    shares = [f"{turn.cached_tokens:,} reused"] if turn.cached_tokens else []
+    shares += [f"{turn.lost_tokens:,} computed again"] if turn.lost_tokens else []
+    parts = f" ({', '.join(shares)})" if shares else ""
+    told = [f"{turn.prompt_tokens:,} tokens in{parts}, {turn.completion_tokens:,} out"]
+    if window:
+        told.append(f"window {session.gauge.tokens / window:.0%} of {window:,}")
+    return told
 
 
 def first_line(text: str) -> str:

@@ -3,10 +3,11 @@
 from typing import assert_never
 
 from hob.core import events as e
-from hob.core.commands import Cancel, Command, Decide, Prompt, Rename, Withdraw
+from hob.core.commands import Cancel, Command, Compact, Decide, Prompt, Rename, Withdraw
 from hob.core.errors import CommandRefused
 from hob.core.permission import Decision
 from hob.core.session import Session
+from hob.core.upkeep import nothing_to_compact
 
 
 def admit(s: Session, command: Command) -> tuple[e.Event, ...]:
@@ -35,6 +36,10 @@ def admit(s: Session, command: Command) -> tuple[e.Event, ...]:
             return (e.PermissionDecided(call_id, decision, "person"),)
         case Cancel():
             return () if s.phase == "idle" or s.cancelling else (e.CancelRequested(),)
+        case Compact(focus):
+            if problem := nothing_to_compact(s):
+                raise CommandRefused(problem)
+            return (e.CompactionAsked(focus),)
         case Rename(name):
             return (e.SessionNamed(name),)
         case _:

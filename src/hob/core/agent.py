@@ -17,6 +17,21 @@ class ToolSpec(Struct, frozen=True):
     replay: Replay = "never"
 
 
+class ContextPolicy(Struct, frozen=True):
+    """How the window is kept. Tokens and shares of the window; without a known window nothing is cut.
+
+    At `high_water` the older part becomes a summary, down to `low_water` at most; the last
+    `retain_tool_results` results stay as they are, unless they alone are more than that.
+    """
+
+    window_tokens: int | None = None
+    high_water: float = 0.8
+    low_water: float = 0.4
+    retain_tool_results: int = 5
+    compress_diffs: bool = True
+    externalize_reasoning: bool = True
+
+
 class Limits(Struct, frozen=True):
     """How far one turn may go before the host ends it. Seconds and tokens; None: no limit."""
 
@@ -27,6 +42,7 @@ class Limits(Struct, frozen=True):
     max_attempts: int = 4
     stuck_after: int = 8
     acknowledge_failures: bool = False
+    context: ContextPolicy = ContextPolicy()
 
 
 class Agent(Struct, frozen=True):

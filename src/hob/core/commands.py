@@ -40,4 +40,10 @@ class Rename(Struct, frozen=True, tag_field="kind", tag="rename"):
     name: str
 
 
-Command = Prompt | Withdraw | Decide | Cancel | Rename
+class Compact(Struct, frozen=True, tag_field="kind", tag="compact"):
+    """Replace the older part of the context by a summary. `focus`: what it must not leave out."""
+
+    focus: str = ""
+
+
+Command = Prompt | Withdraw | Decide | Cancel | Rename | Compact

@@ -3,6 +3,7 @@
 Effect
 ├── Record      only facts, nothing to perform
 ├── CallModel   one model call
+├── Compact     make the context small, with a summary by the model or without
 ├── Judge       ask the guard about proposed calls
 ├── RunTools    run allowed calls
 ├── Wait        a person has to decide
@@ -11,9 +12,13 @@ Effect
 
 from msgspec import Struct
 
+from hob.core.agent import ContextPolicy
+from hob.core.compaction import Record as Facts
 from hob.core.events import Event
-from hob.core.messages import ToolCall
+from hob.core.gauge import Gauge
+from hob.core.messages import Message, ToolCall
 from hob.core.request import Request
+from hob.core.reuse import Expected
 
 
 class Record(Struct, frozen=True):
@@ -30,6 +35,26 @@ class CallModel(Struct, frozen=True):
     step: int = 1
     attempt: int = 1
     max_attempts: int = 1
+    delay_s: float = 0.0
+    expected: Expected = Expected()
+
+
+class Compact(Struct, frozen=True):
+    """Make a context of at most `max_tokens` out of `messages`; without a request no model is asked.
+
+    `facts` are what the host knows itself, except the names of blobs.
+    """
+
+    intent: tuple[Event, ...]
+    messages: tuple[Message, ...]
+    facts: Facts
+    policy: ContextPolicy
+    max_tokens: int
+    reason: str
+    gauge: Gauge
+    request: Request | None = None
+    expected: Expected = Expected()
+    attempt: int = 1
     delay_s: float = 0.0
 
 
@@ -60,4 +85,4 @@ class Rest(Struct, frozen=True):
     intent: tuple[Event, ...] = ()
 
 
-Effect = Record | CallModel | Judge | RunTools | Wait | Rest
+Effect = Record | CallModel | Compact | Judge | RunTools | Wait | Rest

@@ -35,7 +35,10 @@ class HobError(Exception):
 
 
 class ModelError(HobError):
-    """A model call that gave no usable answer. `retry_after_s` is the server's wish, in seconds."""
+    """A model call that gave no usable answer. `retry_after_s` is the server's wish, in seconds.
+
+    `window_tokens` is the window that a server turned out to have, where the failure shows it.
+    """
 
     def __init__(
         self,
@@ -43,11 +46,13 @@ class ModelError(HobError):
         text: str,
         retry_after_s: float | None = None,
         status: int | None = None,
+        window_tokens: int | None = None,
     ) -> None:
         super().__init__(text)
         self.kind: ErrorKind = kind
         self.retry_after_s = retry_after_s
         self.status = status
+        self.window_tokens = window_tokens
 
 
 class CommandRefused(HobError):

@@ -6,6 +6,7 @@
     ├── turn      TurnStarted Nudged CancelRequested TurnFinished
     ├── step      StepStarted StepFinished StepFailed
     ├── call      PermissionAsked PermissionDecided ToolStarted ToolFinished
+    ├── context   CompactionAsked Compacted
     └── undo      RestoreStarted RestoreFinished
 
 A turn runs from a delivered input until rest; a step is one model call; a call is one tool call.
@@ -17,8 +18,9 @@ from msgspec import Struct
 
 from hob.core.agent import Agent, Limits
 from hob.core.errors import ErrorKind
-from hob.core.messages import AssistantMessage, Timings, ToolResult, Usage
+from hob.core.messages import AssistantMessage, Message, Timings, ToolResult, Usage
 from hob.core.permission import Access, Decider, Decision, Replay
+from hob.core.reuse import Reuse
 
 Delivery = Literal["steer", "queue"]
 Direction = Literal["undo", "redo"]
@@ -86,9 +88,9 @@ class TurnStarted(Struct, frozen=True, tag_field="kind", tag="turn_started"):
 
 
 class Nudged(Struct, frozen=True, tag_field="kind", tag="nudged"):
-    """The host put words into the context because the model went in circles or was cut off."""
+    """The host put words into the context: the model went in circles, was cut off, or could not be understood."""
 
-    reason: Literal["stuck", "length"]
+    reason: Literal["stuck", "length", "unusable"]
     text: str
 
 
@@ -104,9 +106,13 @@ class TurnFinished(Struct, frozen=True, tag_field="kind", tag="turn_finished"):
 
 
 class StepStarted(Struct, frozen=True, tag_field="kind", tag="step_started"):
-    """Intent: the model is about to be called for the `attempt`-th time (1, 2, …) for this step."""
+    """Intent: the model is about to be called for the `attempt`-th time (1, 2, …) for this step.
+
+    A `summary` is asked for when the context is to be compacted.
+    """
 
     attempt: int
+    purpose: Literal["answer", "summary"] = "answer"
 
 
 class StepFinished(Struct, frozen=True, tag_field="kind", tag="step_finished"):
@@ -116,12 +122,15 @@ class StepFinished(Struct, frozen=True, tag_field="kind", tag="step_finished"):
     usage: Usage = Usage()
     timings: Timings = Timings()
     model: str = ""
+    server: str = ""
+    reuse: Reuse = Reuse()
 
 
 class StepFailed(Struct, frozen=True, tag_field="kind", tag="step_failed"):
     """The model call gave no answer. Unless `final`, it is made again after `delay_s` seconds.
 
     `partial` is what had been said when a person cancelled; partial calls are dropped.
+    `window_tokens` is the window that the server turned out to have, if that was the failure.
     """
 
     error: ErrorKind
@@ -129,6 +138,7 @@ class StepFailed(Struct, frozen=True, tag_field="kind", tag="step_failed"):
     final: bool
     delay_s: float = 0.0
     partial: str = ""
+    window_tokens: int | None = None
 
 
 class PermissionAsked(Struct, frozen=True, tag_field="kind", tag="permission_asked"):
@@ -163,6 +173,29 @@ class ToolFinished(Struct, frozen=True, tag_field="kind", tag="tool_finished"):
 
     call_id: str
     result: ToolResult
+
+
+class CompactionAsked(Struct, frozen=True, tag_field="kind", tag="compaction_asked"):
+    """A person wants the context to be compacted now. `focus`: what the summary must not leave out."""
+
+    focus: str = ""
+
+
+class Compacted(Struct, frozen=True, tag_field="kind", tag="compacted"):
+    """The context was replaced by these messages. What they leave out stays in the log and in blobs.
+
+    `by` says who wrote the summary: the model, or the host by rule when the model could not.
+    Tokens are estimates in the server's tokens; usage and timings are those of the summary.
+    """
+
+    messages: tuple[Message, ...]
+    by: Literal["model", "rule"]
+    reason: str
+    before_tokens: int
+    after_tokens: int
+    usage: Usage = Usage()
+    timings: Timings = Timings()
+    reuse: Reuse = Reuse()
 
 
 class RestoreStarted(Struct, frozen=True, tag_field="kind", tag="restore_started"):
@@ -205,6 +238,8 @@ Event = (
     | PermissionDecided
     | ToolStarted
     | ToolFinished
+    | CompactionAsked
+    | Compacted
     | RestoreStarted
     | RestoreFinished
 )

@@ -107,7 +107,8 @@ class Reply(Struct, frozen=True):
     """The complete answer of one model call; the last thing that `Model.stream` yields.
 
     `server` is what the server says of its build (version, fingerprint). `diverged` names what made
-    the adapter send something else than the last prompt with a tail; empty if it only grew.
+    the adapter send something else than the last prompt with a tail; empty if it only grew. `aside`
+    tells that the counts are those of another prompt than the request's (an editor's).
     """
 
     message: AssistantMessage
@@ -116,3 +117,4 @@ class Reply(Struct, frozen=True):
     model: str = ""
     server: str = ""
     diverged: str = ""
+    aside: bool = False

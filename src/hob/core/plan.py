@@ -5,13 +5,21 @@ from hob.core.agent import Limits
 from hob.core.effects import CallModel, Effect, Judge, Record, Rest, RunTools, Wait
 from hob.core.messages import AssistantMessage, ToolResult
 from hob.core.request import Request
+from hob.core.reuse import expected_of
 from hob.core.session import OpenCall, Session
+from hob.core.upkeep import after_overflow, upkeep
 
 MAX_STARTS = 3  # a safe call that took the process down this often is not begun again
 MAX_BLOCKED = 3
 MAX_CUTS = 3
 MAX_UNACKNOWLEDGED = 3
 MAX_DELAY_S = 120.0
+HINT_AFTER = 2  # attempts that gave nothing usable
+HINT = (
+    "Note from the host: your last answers could not be used ({}). Answer anew: in words, or with one tool call"
+    " whose arguments are one JSON object."
+)
+SAME_AGAIN = ("malformed", "empty", "server")  # the same prompt may well fail in the same way again
 
 CANCELLED = ToolResult("Cancelled by the person before it finished.", is_error=True)
 INTERRUPTED = ToolResult(
@@ -23,20 +31,11 @@ INTERRUPTED = ToolResult(
 def next_effect(s: Session) -> Effect:
     """Decide what happens next. Called only between effects, so `stepping` and `running` mean a crash."""
     if s.phase == "idle":
-        return (
-            Record(
-                (
-                    e.TurnStarted(s.queue[0].limits or Limits()),
-                    e.InputDelivered(s.queue[0].input_id),
-                )
-            )
-            if s.queue
-            else Rest()
-        )
+        return _next_at_rest(s)
     if s.cancelling:
         return Record((*_finish_all(s, CANCELLED), e.TurnFinished("cancelled")))
     if s.phase == "failed":
-        return Record((e.TurnFinished("failed", s.error),))
+        return after_overflow(s) or Record((e.TurnFinished("failed", s.error),))
     if s.phase == "stepping":
         final = s.attempt >= s.limits.max_attempts
         return Record(
@@ -50,9 +49,18 @@ def next_effect(s: Session) -> Effect:
         return _after_answer(s)
     if ending := _ending(s):
         return Record((ending,))
+    if s.attempt == HINT_AFTER and s.error_kind in SAME_AGAIN and not s.hinted:
+        return Record((e.Nudged("unusable", HINT.format(s.error.rstrip("."))),))
     if circle := s.progress.circle(s.limits.stuck_after):
         return Record((_unstick(s, circle),))
-    return _call_model(s)
+    return upkeep(s, _time_left_s(s)) or _call_model(s)
+
+
+def _next_at_rest(s: Session) -> Effect:
+    if s.queue:
+        first = s.queue[0]
+        return Record((e.TurnStarted(first.limits or Limits()), e.InputDelivered(first.input_id)))
+    return Rest() if s.compaction is None else Record((e.TurnStarted(s.limits),))
 
 
 def _finish_all(s: Session, result: ToolResult) -> tuple[e.Event, ...]:
@@ -112,8 +120,15 @@ def _call_model(s: Session) -> CallModel:
         if limits.max_output_tokens is None
         else limits.max_output_tokens - s.turn.completion_tokens
     )
+    variation = s.attempt if s.error_kind in SAME_AGAIN else 0
     request = Request(
-        s.session_id, s.agent.instructions, s.agent.tools, s.messages, left, _time_left_s(s)
+        s.session_id,
+        s.agent.instructions,
+        s.agent.tools,
+        s.messages,
+        left,
+        _time_left_s(s),
+        variation,
     )
     return CallModel(
         (e.StepStarted(attempt),),
@@ -122,6 +137,7 @@ def _call_model(s: Session) -> CallModel:
         attempt,
         limits.max_attempts,
         min(s.delay_s, MAX_DELAY_S),
+        expected_of(s.gauge, s.last),
     )
 
 

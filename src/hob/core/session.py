@@ -10,20 +10,25 @@ from msgspec.structs import replace
 from hob.core import events as e
 from hob.core.agent import Agent, Limits
 from hob.core.errors import ErrorKind
+from hob.core.gauge import Gauge
 from hob.core.messages import (
     AssistantMessage,
-    Details,
     Message,
     ToolCall,
     ToolMessage,
     ToolResult,
-    Usage,
     UserMessage,
 )
 from hob.core.permission import APPROVAL_REQUIRED, Access, Decision, Replay
 from hob.core.progress import Progress, names_cause
+from hob.core.reuse import Expected, Reuse
+from hob.core.totals import Totals
+from hob.core.traces import changed_after, is_failed_command, seen_after
+from hob.core.transcript import appended
 
 WAITING_MS = 3000  # a call that took this long and brought nothing new was polling, not circling
+MAX_LOSSES = 5
+COMPACTED = "compacted: the kept part is computed once more"
 FORGIVEN_AFTER = 5  # steps in a row with something new make an earlier hint forgotten
 
 CallStatus = Literal["proposed", "asked", "allowed", "denied", "running", "done"]
@@ -41,27 +46,6 @@ class OpenCall(Struct, frozen=True):
     started_at: int = 0
     decision: Decision | None = None
     result: ToolResult | None = None
-
-
-class Totals(Struct, frozen=True):
-    """Steps taken, and sums of what servers reported for them."""
-
-    steps: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-
-    def plus(self, usage: Usage, message: AssistantMessage) -> "Totals":
-        """Return the sums after one more step. What a server does not report is estimated for the limits."""
-        completion = usage.completion_tokens
-        if completion is None:
-            completion = _estimate(message)
-        return Totals(
-            self.steps + 1,
-            self.prompt_tokens + (usage.prompt_tokens or 0),
-            self.cached_tokens + (usage.cached_tokens or 0),
-            self.completion_tokens + completion,
-        )
 
 
 class Session(Struct, frozen=True):
@@ -83,6 +67,7 @@ class Session(Struct, frozen=True):
     at: int = 0
     turn_started_at: int = 0
     turn: Totals = Totals()
+    hinted: bool = False  # the model was told that its answers to this step were unusable
     nudges: int = 0  # hints against going in circles, in this turn
     cuts: int = 0  # answers cut by the output limit, in a row
     blocked: int = 0  # denials for want of a person, in this turn
@@ -101,6 +86,17 @@ class Session(Struct, frozen=True):
     seen: dict[
         str, str
     ] = {}  # digests of the files that the model knows, by path (`metadata["seen"]`)
+    gauge: Gauge = Gauge()
+    last: Expected = Expected()  # who answered the last step and when
+    reuse: Reuse = Reuse()  # of the last step
+    losses: tuple[str, ...] = ()  # why something was computed again in this turn, the last ones
+    asked: tuple[str, ...] = ()  # what the person said, the goal first
+    changed: tuple[str, ...] = ()  # files that calls changed, the last ones last
+    last_failure: str = ""  # the last failed command, also if a cause was named
+    compaction: str | None = None  # a person wants one, with this focus
+    compacted_at: int | None = None  # the number of steps at the last one
+    only_compacting: bool = False  # the turn was begun for it and has nothing else to do
+    window_seen: int | None = None  # what the server turned out to hold, in tokens
 
 
 def reduce(s: Session, recorded: e.Recorded) -> Session:
@@ -109,7 +105,8 @@ def reduce(s: Session, recorded: e.Recorded) -> Session:
     s = replace(s, seq=recorded.seq, at=recorded.at)
     match recorded.event:
         case e.SessionStarted(session_id, workspace, agent):
-            return replace(s, session_id=session_id, workspace=workspace, agent=agent)
+            gauge = Gauge.of(agent.instructions, agent.tools)
+            return replace(s, session_id=session_id, workspace=workspace, agent=agent, gauge=gauge)
         case e.SessionNamed(name):
             return replace(s, name=name)
         case e.SessionReopened():
@@ -125,10 +122,10 @@ def reduce(s: Session, recorded: e.Recorded) -> Session:
         case e.Nudged(cause, text):
             # The trail begins anew: what counts is what the model does with the hint.
             return replace(
-                s,
+                _say(s, UserMessage(text)),
                 phase="ready",
-                messages=(*s.messages, UserMessage(text)),
                 nudges=s.nudges + (cause == "stuck"),
+                hinted=cause == "unusable",
                 progress=Progress(),
             )
         case e.CancelRequested():
@@ -162,8 +159,16 @@ def reduce(s: Session, recorded: e.Recorded) -> Session:
                 s, call_id, status="running", replay=replay_class, starts=starts, started_at=s.at
             )
         case e.ToolFinished(call_id, result):
-            s = replace(s, seen=_seen(s.seen, result.details))
+            s = replace(
+                s,
+                seen=seen_after(s.seen, result.details),
+                changed=changed_after(s.changed, result.details),
+            )
             return _settle(_with_call(s, call_id, status="done", result=result))
+        case e.CompactionAsked(focus):
+            return replace(s, compaction=focus)
+        case e.Compacted() as compacted:
+            return _compact(s, compacted)
         case e.RestoreStarted() as restoring:
             return replace(s, restoring=restoring)
         case e.RestoreFinished() as restored:
@@ -183,11 +188,12 @@ def _deliver(s: Session, input_id: str) -> Session:
         return s
     # New words change the direction: what looked like a circle before them is none now.
     s = replace(
-        s,
+        _say(s, UserMessage(item.text)),
         queue=tuple(q for q in s.queue if q.input_id != input_id),
         phase="ready",
-        messages=(*s.messages, UserMessage(item.text)),
         progress=Progress(),
+        asked=(*s.asked, item.text),
+        only_compacting=False,
     )
     if item.limits is None:
         return s
@@ -242,6 +248,9 @@ def _begin_turn(s: Session, limits: Limits) -> Session:
         blocked=0,
         denied=0,
         cancelling=False,
+        losses=(),
+        hinted=False,
+        only_compacting=s.compaction is not None and not s.queue,
         failure="",
         unacknowledged=0,
         error="",
@@ -252,15 +261,20 @@ def _begin_turn(s: Session, limits: Limits) -> Session:
 
 
 def _finish_step(s: Session, step: e.StepFinished) -> Session:
-    message = step.message
+    message, aside = step.message, step.reuse.aside
     named = bool(s.failure) and names_cause(f"{message.text}\n{message.reasoning}", s.failure)
     return replace(
         s,
         phase="tools" if message.calls else "answered",
+        hinted=False,
         attempt=0,
         delay_s=0.0,
-        turn=s.turn.plus(step.usage, message),
-        totals=s.totals.plus(step.usage, message),
+        turn=s.turn.plus(step.usage, step.reuse, message),
+        totals=s.totals.plus(step.usage, step.reuse, message),
+        gauge=s.gauge.plus((message,)) if aside else s.gauge.counted(step.usage, message),
+        last=s.last if aside else Expected(seen_at=s.at, model=step.model, server=step.server),
+        reuse=step.reuse,
+        losses=(*s.losses, step.reuse.cause)[-MAX_LOSSES:] if step.reuse.lost else s.losses,
         cuts=s.cuts + 1 if message.stop == "length" else 0,
         failure="" if named else s.failure,
         unacknowledged=0 if named or not s.failure else s.unacknowledged + 1,
@@ -277,21 +291,37 @@ def _fail_step(s: Session, failed: e.StepFailed) -> Session:
         error=failed.text,
         error_kind=failed.error,
     )
+    if failed.window_tokens is not None:
+        s = replace(s, window_seen=min(failed.window_tokens, s.window_seen or failed.window_tokens))
     if failed.error == "cancelled":
         s = replace(s, attempt=0)
         if failed.partial:
-            said = AssistantMessage(failed.partial, stop="cancelled")
-            return replace(s, messages=(*s.messages, said))
+            return _say(s, AssistantMessage(failed.partial, stop="cancelled"))
     return s
 
 
-def _seen(known: dict[str, str], details: Details) -> dict[str, str]:
-    """Return what is known of files after a result; an empty digest means that nothing is any more."""
-    news = details.metadata.get("seen")
-    if not isinstance(news, dict):
-        return known
-    known = {**known, **news}
-    return {path: digest for path, digest in known.items() if digest}
+def _say(s: Session, *messages: Message) -> Session:
+    """Put messages at the end of the context; no server has counted them yet."""
+    grown = appended(s.messages, *messages)
+    return replace(s, messages=grown, gauge=s.gauge.plus(grown[len(s.messages) :]))
+
+
+def _compact(s: Session, compacted: e.Compacted) -> Session:
+    return replace(
+        s,
+        phase="answered" if s.only_compacting else "ready",
+        attempt=0,
+        delay_s=0.0,
+        error="",
+        error_kind=None,
+        messages=compacted.messages,
+        gauge=s.gauge.anew(compacted.messages),
+        last=replace(s.last, excuse=COMPACTED),
+        turn=s.turn.plus(compacted.usage, compacted.reuse, None),
+        totals=s.totals.plus(compacted.usage, compacted.reuse, None),
+        compaction=None,
+        compacted_at=s.totals.steps,
+    )
 
 
 def _restore(s: Session, restored: e.RestoreFinished) -> Session:
@@ -303,11 +333,7 @@ def _restore(s: Session, restored: e.RestoreFinished) -> Session:
         return s
     if s.calls:  # nobody may speak between calls and their results
         return replace(s, notes=(*s.notes, restored.note))
-    return replace(s, messages=(*s.messages, UserMessage(restored.note)))
-
-
-def _is_failed_command(details: Details) -> bool:
-    return details.exit_code not in (0, None) or bool(details.metadata.get("timed_out"))
+    return _say(s, UserMessage(restored.note))
 
 
 def _with_call(s: Session, call_id: str, **change: Any) -> Session:
@@ -320,7 +346,7 @@ def _settle(s: Session) -> Session:
     if not s.calls or any(c.status != "done" for c in s.calls):
         return s
     results: list[Message] = []
-    failure, unacknowledged = s.failure, s.unacknowledged
+    failure, unacknowledged, last_failure = s.failure, s.unacknowledged, s.last_failure
     for c in s.calls:
         if c.result is None:
             continue
@@ -329,16 +355,17 @@ def _settle(s: Session) -> Session:
                 c.call.call_id, c.call.name, c.result.content, c.call.wire_id, c.result.is_error
             )
         )
-        if c.result.is_error and _is_failed_command(c.result.details):
+        if c.result.is_error and is_failed_command(c.result.details):
             failure, unacknowledged = f"{c.call.arguments}\n{c.result.content}", 0
+            last_failure = failure
     progress = _progress(s)
     return replace(
-        s,
+        _say(s, *results, *map(UserMessage, s.notes)),
         phase="ready",
         calls=(),
         failure=failure,
         unacknowledged=unacknowledged,
-        messages=(*s.messages, *results, *map(UserMessage, s.notes)),
+        last_failure=last_failure,
         notes=(),
         progress=progress,
         nudges=0 if progress.fresh >= FORGIVEN_AFTER else s.nudges,
@@ -352,8 +379,3 @@ def _progress(s: Session) -> Progress:
     return s.progress.after(
         [(c.call.name, c.call.arguments, c.result.content) for c in s.calls if c.result]
     )
-
-
-def _estimate(message: AssistantMessage) -> int:
-    written = len(message.text) + len(message.reasoning)
-    return max(1, (written + sum(len(call.arguments) for call in message.calls)) // 4)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
-from hob.core.effects import CallModel, Effect, Judge, Record, Rest, RunTools, Wait
+from hob.core.effects import CallModel, Compact, Effect, Judge, Record, Rest, RunTools, Wait
 from hob.core.events import Event
 from hob.core.plan import next_effect
 from hob.loop.log import Log
@@ -32,6 +32,9 @@ async def _perform(log: Log, performer: Performer, effect: Effect) -> Sequence[E
         case CallModel():
             deadline_s = effect.request.deadline_s
             return (await _stoppable(log, performer.answer(effect, log.tell), deadline_s),)
+        case Compact():
+            deadline_s = None if effect.request is None else effect.request.deadline_s
+            return (await _stoppable(log, performer.compact(effect, log.tell), deadline_s),)
         case Judge(calls):
             return await _stoppable(log, performer.judge(calls), None)
         case RunTools():

@@ -7,14 +7,16 @@ from contextlib import aclosing
 from msgspec.structs import replace
 
 from hob.core import events as e
-from hob.core.deltas import Notice, OutputDelta, TextDelta
-from hob.core.effects import CallModel
+from hob.core.deltas import Delta, Notice, OutputDelta, TextDelta
+from hob.core.effects import CallModel, Compact
 from hob.core.errors import ModelError
 from hob.core.messages import AssistantMessage, Reply, ToolCall, ToolResult
 from hob.core.permission import Decision
 from hob.core.ports import Clock, Model, Permission
 from hob.core.request import Request
+from hob.core.reuse import Expected, Reuse, cut_in_silence, measure
 from hob.core.session import Session
+from hob.loop.compaction import compacted
 from hob.loop.log import Tell
 from hob.loop.retry import verdict
 from hob.loop.toolbox import Toolbox
@@ -62,10 +64,15 @@ class Performer:
             if effect.delay_s:
                 tell(Notice(f"Trying again in {effect.delay_s:g} s."))
                 await self._clock.sleep(effect.delay_s)
-            return _finished(await self._listen(effect.request, said, tell), effect.step)
+            reply = await self._listen(effect.request, said, tell)
+            if (read := cut_in_silence(effect.expected, reply)) is not None:
+                raise ModelError("context_overflow", _cut(effect.expected, read), None, None, read)
+            reuse = measure(effect.expected, reply, effect.request.messages, self._clock.now_ms())
+            return _finished(reply, effect.step, reuse)
         except ModelError as error:
             final, delay_s = verdict(error, effect.attempt, effect.max_attempts)
-            return e.StepFailed(error.kind, str(error), final, delay_s)
+            window = error.window_tokens
+            return e.StepFailed(error.kind, str(error), final, delay_s, window_tokens=window)
         except asyncio.CancelledError:
             return e.StepFailed(
                 "cancelled", "Stopped while the model was answering.", False, partial="".join(said)
@@ -73,6 +80,26 @@ class Performer:
         except Exception as error:  # an adapter's bug must not take the session down
             text = f"The adapter of {self.model.name!r} failed: {type(error).__name__}: {error}"
             return e.StepFailed("malformed", text, final=True)
+
+    async def compact(self, effect: Compact, tell: Tell) -> e.Compacted | e.StepFailed:
+        """Make the context small: with a summary by the model, or by rule where it has none to give."""
+        reply = None
+        try:
+            if effect.request is not None:
+                tell(Notice(f"Compacting the context: {effect.reason}."))
+                if effect.delay_s:
+                    await self._clock.sleep(effect.delay_s)
+                reply = await self._listen(effect.request, [], _only_notices(tell))
+        except ModelError as error:
+            again, delay_s = verdict(error, effect.attempt, effect.attempt + 1)
+            if not again:  # once more; after that the host does it by rule
+                return e.StepFailed(error.kind, str(error), False, delay_s)
+        except asyncio.CancelledError:
+            return e.StepFailed("cancelled", "Stopped while the context was compacted.", False)
+        except Exception as error:
+            text = f"The adapter of {self.model.name!r} failed: {type(error).__name__}: {error}"
+            return e.StepFailed("malformed", text, False)
+        return compacted(effect, reply, self._toolbox.put_aside, self._clock.now_ms())
 
     async def _listen(self, request: Request, said: list[str], tell: Tell) -> Reply:
         async with aclosing(self.model.stream(request)) as stream:
@@ -119,8 +146,27 @@ class Performer:
             return e.ToolFinished(call.call_id, STOPPED)
 
 
-def _finished(reply: Reply, step: int) -> e.StepFinished:
-    return e.StepFinished(_number(reply.message, step), reply.usage, reply.timings, reply.model)
+def _finished(reply: Reply, step: int, reuse: Reuse) -> e.StepFinished:
+    message = _number(reply.message, step)
+    return e.StepFinished(message, reply.usage, reply.timings, reply.model, reply.server, reuse)
+
+
+def _only_notices(tell: Tell) -> Tell:
+    """Keep the words of a summary from a person who reads an answer."""
+
+    def pass_on(item: e.Recorded | Delta) -> None:
+        if isinstance(item, Notice):
+            tell(item)
+
+    return pass_on
+
+
+def _cut(expected: Expected, read: int) -> str:
+    return (
+        f"The server cut the prompt without a word: it read {read:,} of about {expected.tokens:,} tokens, so its"
+        " answer was thrown away. Raise its context window (Ollama: num_ctx or OLLAMA_CONTEXT_LENGTH, llama.cpp: -c,"
+        " LM Studio: the model's context length)."
+    )
 
 
 def _number(message: AssistantMessage, step: int) -> AssistantMessage:

@@ -14,8 +14,14 @@ from hob.core.messages import Details, ToolCall, ToolResult
 from hob.core.permission import Action
 from hob.core.ports import Blobs, Report, Tool
 from hob.core.schema import fit
+from hob.core.tokens import estimate_tokens
 
 MAX_CONTENT = 16_384  # characters of a result that enter the context
+MAX_TOKENS = (
+    6_000  # of a result, as many as its characters may be of text that costs more than code
+)
+WINDOW_PART = 16  # a result takes at most this part of a known window: five and more have to fit
+MIN_TOKENS = 512
 MAX_DETAIL = 16_384  # characters of stdout or stderr that enter the log; the whole goes to a blob
 
 READER = "read_output"  # the tool that shows what was cut, where there is one
@@ -28,8 +34,13 @@ class Toolbox:
     """The tools of one session."""
 
     def __init__(
-        self, tools: Iterable[Tool], blobs: Blobs, checkpoints: Checkpoints | None = None
+        self,
+        tools: Iterable[Tool],
+        blobs: Blobs,
+        checkpoints: Checkpoints | None = None,
+        max_tokens: int = MAX_TOKENS,
     ) -> None:
+        self._max_tokens = max_tokens
         self._tools = {tool.spec.name: tool for tool in tools}
         self._schemas: dict[str, dict[str, Any]] = {}
         self._blobs = blobs
@@ -80,14 +91,31 @@ class Toolbox:
         except Exception as error:  # a tool's bug is the tool's result, not the session's end
             return _error(f"{action.tool} failed: {type(error).__name__}: {error}")
 
-    def _keep(self, text: str) -> tuple[str, str]:
+    def put_aside(self, text: str) -> str:
+        """Keep a text that leaves the context; return the name that `read_output` knows it by, "" without one."""
+        if READER not in self._tools:
+            return ""
+        try:
+            return self._blobs.put(text.encode("utf-8", "replace"))[:_DIGITS]
+        except OSError:
+            return ""
+
+    def _keep(self, text: str, cap: int) -> tuple[str, str]:
         """Keep the whole of a long text and cut it; a store that is full must not cost the result."""
         try:
             kept = self._blobs.put(text.encode("utf-8", "replace"))
         except OSError as error:
-            return f"not kept: {error}", _cut(text, MAX_CONTENT)
+            return f"not kept: {error}", _cut(text, cap)
         rest = f"; read_output({kept[:_DIGITS]!r}) shows the rest"
-        return kept, _cut(text, MAX_CONTENT, rest if READER in self._tools else "")
+        return kept, _cut(text, cap, rest if READER in self._tools else "")
+
+    def _cap(self, name: str, text: str) -> int:
+        """Return the characters that may stay of a text: fewer where they cost the model more."""
+        if name != "content" or len(text) <= self._max_tokens:
+            return MAX_CONTENT
+        tokens = estimate_tokens(text[:MAX_CONTENT])
+        seen = min(len(text), MAX_CONTENT)
+        return seen if tokens <= self._max_tokens else seen * self._max_tokens // tokens
 
     def _schema(self, tool: Tool) -> dict[str, Any]:
         name = tool.spec.name
@@ -98,10 +126,11 @@ class Toolbox:
     def _bound(self, result: ToolResult) -> ToolResult:
         details = result.details
         whole = {"content": result.content, "stdout": details.stdout, "stderr": details.stderr}
-        long = {name: text for name, text in whole.items() if len(text) > MAX_CONTENT}
+        caps = {name: self._cap(name, text) for name, text in whole.items()}
+        long = {name: text for name, text in whole.items() if len(text) > caps[name]}
         if not long:
             return result
-        kept = {name: self._keep(text) for name, text in long.items()}
+        kept = {name: self._keep(text, caps[name]) for name, text in long.items()}
         cut = {name: kept[name][1] if name in long else text for name, text in whole.items()}
         return replace(
             result,
@@ -113,6 +142,13 @@ class Toolbox:
                 {**details.metadata, "blobs": {name: one[0] for name, one in kept.items()}},
             ),
         )
+
+
+def content_cap(window_tokens: int | None) -> int:
+    """Return the tokens that one result may take of a window."""
+    if window_tokens is None:
+        return MAX_TOKENS
+    return min(MAX_TOKENS, max(MIN_TOKENS, window_tokens // WINDOW_PART))
 
 
 def _with_changes(result: ToolResult, found: CallChanges) -> ToolResult:

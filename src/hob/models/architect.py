@@ -98,7 +98,9 @@ class Architect:
             "length" if cut else "calls",
         )
         model = f"{plan.model} + {edits.model}"
-        return Reply(message, _usage(plan.usage, edits.usage), _time(plan, edits), model)
+        return Reply(
+            message, _usage(plan.usage, edits.usage), _time(plan, edits), model, aside=True
+        )
 
 
 def _for_planner(request: Request) -> Request:

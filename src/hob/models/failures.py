@@ -29,6 +29,12 @@ _OVERFLOW = (
     r"|context the overflows|prompt (is )?too long|too long to fit|\bn_keep\b.*\bn_ctx\b"
     r"|input token count .* exceeds|reduce the length of the (messages|input|prompt)"
 )
+# llama.cpp's own field first; then the clouds' and vLLM's sentences, which name the prompt's size too.
+_WINDOWS = (
+    r"n_ctx\W{1,6}(\d{3,8})",
+    r"> (\d[\d,]{2,9})\b",
+    r"(?:context|maximum|model)\W+(?:\w+\W+){0,3}?(?:length|size|window|limit)\W+(?:\w+\W+){0,3}?(\d[\d,]{2,9})\b",
+)
 _OVERLOADED = r"overloaded|rate.?limit|too many requests|loading|capacity|unavailable|try again"
 _DATE = r"(\d{1,2})[ -]([A-Z][a-z]{2})[ -](\d{4}|\d\d) (\d\d):(\d\d):(\d\d) GMT"
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
@@ -55,9 +61,11 @@ def from_status(
     """Return the failure that a response other than 200 stands for."""
     error = _error_in(body)
     said = f": {quoted}" if (quoted := _said(error, secret)) else ""
-    kind, step = _judge(status, _words(error), headers)
+    words = _words(error)
+    kind, step = _judge(status, words, headers)
     wait_s = retry_after_s(headers) if kind in ("overloaded", "server") else None
-    return ModelError(kind, f"{server} answered {status}{said} ({step}).", wait_s, status)
+    window = window_in(words) if kind == "context_overflow" else None
+    return ModelError(kind, f"{server} answered {status}{said} ({step}).", wait_s, status, window)
 
 
 def from_error_object(server: str, error: object, secret: str = "") -> ModelError:
@@ -71,7 +79,17 @@ def from_error_object(server: str, error: object, secret: str = "") -> ModelErro
     else:
         kind, step = _SERVER_STEP
     said = _said(error, secret) or "no words"
-    return ModelError(kind, f"{server} sent an error in its answer: {said} ({step}).")
+    window = window_in(words) if kind == "context_overflow" else None
+    text = f"{server} sent an error in its answer: {said} ({step})."
+    return ModelError(kind, text, window_tokens=window)
+
+
+def window_in(words: str) -> int | None:
+    """Return the window in tokens that the words of an overflow name, if they do."""
+    for pattern in _WINDOWS:
+        if found := re.search(pattern, words, re.IGNORECASE):
+            return int(found[1].replace(",", "")) or None
+    return None
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

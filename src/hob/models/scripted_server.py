@@ -11,6 +11,7 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
+from hob.core.transcript import NOTED
 from hob.models.faults import perform
 from hob.models.script import Player, Script, count_tokens
 from hob.models.scripted_wire import Performance, error_document
@@ -31,6 +32,12 @@ class Received(Struct, frozen=True):
 
 class _Message(Struct):
     role: str = ""
+    content: object = None
+
+    @property
+    def is_answer(self) -> bool:
+        """Say whether the script wrote it: the word between two turns of the person is Hob's own."""
+        return self.role == "assistant" and self.content != NOTED.text
 
 
 class _Asked(Struct):
@@ -174,7 +181,7 @@ class ScriptedServer:
             asked = msgspec.json.decode(request.body, type=_Asked)
         except msgspec.DecodeError as error:
             return _json(400, error_document(400, str(error), "invalid_request_error"))
-        answers = sum(message.role == "assistant" for message in asked.messages)
+        answers = sum(message.is_answer for message in asked.messages)
         turn = self._player.turn(answers)
         return perform(turn, count_tokens(request.body, before, turn), bool(asked.stream))
 
