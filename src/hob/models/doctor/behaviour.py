@@ -134,6 +134,8 @@ class Behaviour:
         await asyncio.sleep(_TICK_S)
         longest = [*start, *more, *more]
         third = await self._wire.ask(longest, m.THREE_TOOLS)
+        if third.error is not None:
+            return
         grew, later = (_reused(b, a) for a, b in ((first, second), (second, third)))
         if grew and later:
             return
