@@ -36,18 +36,14 @@ _ADVICE: dict[str, _Advice] = {
         _TEMPLATE,
         True,
     ),
-    "tools-partial": _Advice(
-        "broken", "The model knows only some of its tools.", _TEMPLATE, True
-    ),
+    "tools-partial": _Advice("broken", "The model knows only some of its tools.", _TEMPLATE, True),
     "tools-lost-later": _Advice(
         "broken",
         "After a result or a second question the model forgets its tools and stops in the middle of a task.",
         _TEMPLATE,
         True,
     ),
-    "system-dropped": _Advice(
-        "broken", "The model never reads its instructions.", _TEMPLATE, True
-    ),
+    "system-dropped": _Advice("broken", "The model never reads its instructions.", _TEMPLATE, True),
     "system-dropped-with-tools": _Advice(
         "broken",
         "As soon as there are tools the model does not read its instructions.",
@@ -56,6 +52,11 @@ _ADVICE: dict[str, _Advice] = {
     ),
     "system-lost-later": _Advice(
         "broken", "From the second question on the instructions are gone.", _TEMPLATE, True
+    ),
+    "system-merged": _Advice(
+        "note",
+        "llama.cpp puts the instructions into the first question instead; other servers would drop or refuse them.",
+        "Nothing to do.",
     ),
     "results-dropped": _Advice(
         "broken",
@@ -143,7 +144,7 @@ _ADVICE: dict[str, _Advice] = {
     ),
     "cut-silently": _Advice(
         "broken",
-        "A prompt over the window is cut without an error: instructions and tools vanish first, and the model seems dumb.",
+        "A prompt over the window is cut without an error: instructions and tools vanish first, the model seems dumb.",
         "Raise the window",
     ),
     "window-small": _Advice(
@@ -189,13 +190,19 @@ _ADVICE: dict[str, _Advice] = {
         "broken", "A plain question gives no usable answer.", "Look at the server's log."
     ),
     "probe-failed": _Advice(
-        "note", "One examination could not be made.", "Look at the server's log if it happens again."
+        "note",
+        "One examination could not be made.",
+        "Look at the server's log if it happens again.",
     ),
     "slow": _Advice(
-        "note", "A step takes minutes before its first word.", "Hob waits; a smaller model or more layers on the GPU help."
+        "note",
+        "A step takes minutes before its first word.",
+        "Hob waits; a smaller model or more layers on the GPU help.",
     ),
     "null-content": _Advice(
-        "note", "Clients that send no text beside calls fail here.", "Nothing to do: Hob always sends text."
+        "note",
+        "Clients that send no text beside calls fail here.",
+        "Nothing to do: Hob always sends text.",
     ),
     "strict-roles": _Advice(
         "note",

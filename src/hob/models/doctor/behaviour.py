@@ -93,13 +93,15 @@ class Behaviour:
     async def counts(self) -> None:
         """Send every prompt of the table and judge what they cost."""
         if self.measured["plain"].tokens is None:
-            return await self._only_errors()
+            await self._only_errors()
+            return
         again = await self._wire.ask(*PROMPTS["plain"])
         if again.tokens != self.measured["plain"].tokens and again.error is None:
             first = self.measured["plain"].tokens
             text = f"The same question counted {first} tokens, then {again.tokens}."
             self.seen.append(("usage-partial", text))
-            return await self._only_errors()
+            await self._only_errors()
+            return
         for name in PROMPTS:
             if name not in self.measured:
                 await self._ask(name)
@@ -130,20 +132,22 @@ class Behaviour:
         first = await self._wire.ask(start, m.THREE_TOOLS)
         second = await self._wire.ask([*start, *more], m.THREE_TOOLS)
         if first.tokens is None or second.tokens is None or second.cached is None:
-            return
+            return None
         await asyncio.sleep(_TICK_S)
         longest = [*start, *more, *more]
         third = await self._wire.ask(longest, m.THREE_TOOLS)
         if third.error is not None:
-            return
+            return None
         grew, later = (_reused(b, a) for a, b in ((first, second), (second, third)))
         if grew and later:
-            return
+            return None
         if grew:
-            return self._note("clock", second, third, " a second later")
+            self._note("clock", second, third, " a second later")
+            return
         again = await self._wire.ask(longest, m.THREE_TOOLS)
         if _reused(again, third):
-            return self._note("prefix-moves", first, second, "")
+            self._note("prefix-moves", first, second, "")
+            return
         self._note("cache-unused", third, again, " for the same request again")
 
     @property
@@ -204,14 +208,18 @@ class Behaviour:
         kept = self.thoughts
         if kept.in_turn or kept.later:
             where = "always" if kept.later else "until the next question"
-            self.seen.append(("thoughts", f"Past thoughts that are sent back reach the model {where}."))
+            self.seen.append(
+                ("thoughts", f"Past thoughts that are sent back reach the model {where}.")
+            )
 
     def _judge_refusals(self) -> None:
         for probe, name in _REFUSALS:
             error = self.failed(name)
             if error is None or (name != "tool" and str(error) == str(self.failed("tool"))):
                 continue
-            self.seen.append(("window-small" if error.kind == "context_overflow" else probe, str(error)))
+            self.seen.append(
+                ("window-small" if error.kind == "context_overflow" else probe, str(error))
+            )
 
     def _judge_tools(self) -> None:
         one, three = self.gain("tool", "plain"), self.gain("tools", "tool")

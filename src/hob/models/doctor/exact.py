@@ -1,7 +1,6 @@
 """What a rendered prompt shows, where a server renders without answering (llama.cpp, vLLM): canaries and prefixes."""
 
 import asyncio
-import os.path
 import re
 from collections.abc import Sequence
 
@@ -45,7 +44,9 @@ class Exact:
         if two is not None:
             first, second = two.find(m.CANARY_FIRST), two.find(m.CANARY_SECOND)
             if 0 <= second < first:
-                self.seen.append(("results-order", "The second call's result stands before the first's."))
+                self.seen.append(
+                    ("results-order", "The second call's result stands before the first's.")
+                )
         await self._opening()
         await self._prefix()
         await asyncio.sleep(max(0.0, started + _TICK_S - asyncio.get_running_loop().time()))
@@ -76,9 +77,13 @@ class Exact:
         if shown is None:
             return
         if len(shown[1]) > 1:
-            self.seen.append(("arguments-escaped", f"The rendered prompt has the argument as {shown[0]!r}."))
+            self.seen.append(
+                ("arguments-escaped", f"The rendered prompt has the argument as {shown[0]!r}.")
+            )
         elif not shown[1] and shown[3]:
-            self.seen.append(("arguments-not-json", f"The rendered prompt has the argument as {shown[0]!r}."))
+            self.seen.append(
+                ("arguments-not-json", f"The rendered prompt has the argument as {shown[0]!r}.")
+            )
 
     async def _opening(self) -> None:
         """Compare how the history opens an answer with how the prompt ends."""
@@ -103,22 +108,28 @@ class Exact:
             later = await self._render([*_LONG_START, *more], m.THREE_TOOLS)
             if now is None or later is None:
                 continue
-            same = len(os.path.commonprefix([now, later]))
+            same = _same(now, later)
             if same < 0.9 * len(now):
-                text = f"Of {len(now)} characters only {same} stay the same when a conversation grows."
+                text = (
+                    f"Of {len(now)} characters only {same} stay the same when a conversation grows."
+                )
                 self.seen.append(("prefix-moves", text))
                 return
 
     def _clock(self, one: str, again: str | None) -> None:
         template = self._server.template
         if again is not None and one != again:
-            same = len(os.path.commonprefix([one, again]))
+            same = _same(one, again)
             text = f"The same request gave another prompt a second later, from character {same} on."
             self.seen.append(("clock", text))
         elif _CLOCK.search(template):
-            self.seen.append(("clock", "The template writes the time into the prompt (strftime_now)."))
+            self.seen.append(
+                ("clock", "The template writes the time into the prompt (strftime_now).")
+            )
         elif _DATE.search(template):
-            self.seen.append(("date", "The template writes the date into the prompt (strftime_now)."))
+            self.seen.append(
+                ("date", "The template writes the date into the prompt (strftime_now).")
+            )
 
     async def _render(self, messages: Messages, tools: Sequence[Json] = ()) -> str | None:
         body: Json = {"messages": list(messages), **({"tools": list(tools)} if tools else {})}
@@ -126,10 +137,15 @@ class Exact:
             answer = await self._wire.look("/apply-template", body) or {}
             prompt = answer.get("prompt")
             return prompt if isinstance(prompt, str) else None
-        tokens = (await self._wire.look("/tokenize", {"model": self._wire.model, **body}) or {}).get("tokens")
+        tokens = (
+            await self._wire.look("/tokenize", {"model": self._wire.model, **body}) or {}
+        ).get("tokens")
         if not isinstance(tokens, list):
             return None
-        answer = await self._wire.look("/detokenize", {"model": self._wire.model, "tokens": tokens}) or {}
+        answer = (
+            await self._wire.look("/detokenize", {"model": self._wire.model, "tokens": tokens})
+            or {}
+        )
         prompt = answer.get("prompt")
         return prompt if isinstance(prompt, str) else None
 
@@ -138,3 +154,9 @@ def _between(text: str, start: str, end: str) -> str | None:
     after = text.partition(start)[2]
     between, found, _ = after.partition(end)
     return between if found else None
+
+
+def _same(one: str, other: str) -> int:
+    """Return how many characters two texts share at their start."""
+    pairs = zip(one, other, strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

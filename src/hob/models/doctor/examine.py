@@ -27,8 +27,20 @@ _SLOW_S = 60.0
 # With one of these function calling cannot work, but plain words still can.
 _TEXT = frozenset(
     {
-        *("tools-dropped", "tools-partial", "tools-lost-later", "tools-unsupported", "tools-refused"),
-        *("results-dropped", "past-results-dropped", "calls-dropped", "calls-refused", "results-order"),
+        *(
+            "tools-dropped",
+            "tools-partial",
+            "tools-lost-later",
+            "tools-unsupported",
+            "tools-refused",
+        ),
+        *(
+            "results-dropped",
+            "past-results-dropped",
+            "calls-dropped",
+            "calls-refused",
+            "results-order",
+        ),
         *("calls-in-text", "calls-lost", "arguments-escaped", "arguments-not-json"),
     }
 )
@@ -45,6 +57,7 @@ class Examination(Struct, frozen=True):
     called: bool = False  # a real call came back as a call
     rendered: bool = False  # the server shows its prompts
     template: str = ""
+    family: str = "chatml"
 
     @property
     def broken(self) -> bool:
@@ -98,6 +111,8 @@ async def _examine(
         seen += _slow(live.first_token_s)
     if server.tools is False:
         seen.append(("tools-unsupported", "The server lists no tool capability for it."))
+    if server.merges_system:
+        seen.append(("system-merged", "The template has no place for a system message (/props)."))
     findings = _findings([*behaviour.seen, *exact.seen, *live.seen, *seen], server)
     profile = _profile(server, wire, findings, window)
     thoughts = behaviour.thoughts
@@ -114,6 +129,7 @@ async def _examine(
         live.called,
         exact.rendered,
         _template(server, wire.model, findings),
+        family_of(server.template, wire.model).name,
     )
 
 
@@ -136,7 +152,8 @@ _EXPLAINS = {
     "system-dropped": ("system-dropped-with-tools", "system-lost-later"),
     "calls-dropped": ("arguments-escaped", "parallel-dropped"),
     "history-dropped": ("past-results-dropped", "prefix-moves", "arguments-escaped"),
-    "turn-refused": ("strict-roles", "past-results-dropped"),
+    # llama.cpp learns from a second question how arguments are written.
+    "turn-refused": ("strict-roles", "past-results-dropped", "arguments-escaped"),
     "clock": ("prefix-moves", "date", "cache-unused"),
     "prefix-moves": ("tools-lost-later",),
     "calls-refused": ("parallel-refused", "null-content"),
@@ -144,7 +161,9 @@ _EXPLAINS = {
 }
 
 
-def _profile(server: Server, wire: Wire, findings: tuple[Finding, ...], window: int | None) -> Profile:
+def _profile(
+    server: Server, wire: Wire, findings: tuple[Finding, ...], window: int | None
+) -> Profile:
     probes = {found.probe for found in findings}
     text = bool(probes & _TEXT)
     return Profile(
@@ -164,7 +183,7 @@ def _profile(server: Server, wire: Wire, findings: tuple[Finding, ...], window: 
 def _template(server: Server, model: str, findings: tuple[Finding, ...]) -> str:
     if not any(mended_by_template(found) for found in findings):
         return ""
-    return sound_template(family_of(server.template, model))
+    return sound_template(family_of(server.template, model).name)
 
 
 def _slow(first_token_s: float | None) -> list[Seen]:

@@ -1,4 +1,4 @@
-"""Families of chat templates: how one is recognised, which mark ends its messages, and our own sound template for it."""
+"""Families of chat templates: how one is recognised, the mark that ends its messages, our own sound template."""
 
 from pathlib import Path
 
@@ -18,7 +18,9 @@ class Family(Struct, frozen=True):
 
 FAMILIES = (
     Family("llama3", "<|eot_id|>", ("<|start_header_id|>", "<|eot_id|>"), ("llama-3", "llama3")),
-    Family("chatml", "<|im_end|>", ("<|im_start|>",), ("qwen", "hermes", "chatml", "smollm", "yi-")),
+    Family(
+        "chatml", "<|im_end|>", ("<|im_start|>",), ("qwen", "hermes", "chatml", "smollm", "yi-")
+    ),
     Family("gemma", "<end_of_turn>", ("<start_of_turn>",), ("gemma",)),
     Family("deepseek", "<｜end▁of▁sentence｜>", ("<｜Assistant｜>",), ("deepseek",)),  # noqa: RUF001
     Family("phi", "<|end|>", ("<|assistant|>",), ("phi-", "phi3", "phi4")),
@@ -37,6 +39,6 @@ def family_of(template: str, model: str) -> Family:
     return next(found, _USUAL)
 
 
-def sound_template(family: Family) -> str:
-    """Return our own chat template for a family."""
-    return (_TEMPLATES / f"{family.name}.jinja").read_text(encoding="utf-8")
+def sound_template(name: str) -> str:
+    """Return our own chat template for the family of this name."""
+    return (_TEMPLATES / f"{name}.jinja").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A tool call for real: does it come back as a call, and is its result taken?"""
+"""A tool call for real: whether it comes back as a call, and whether its result is taken."""
 
 import asyncio
 import re
@@ -65,7 +65,9 @@ class Live:
             await self._ask((*messages, kept, answer))
         except ModelError as error:
             if error.kind != "empty":
-                self.seen.append(("calls-refused", f"The result of a real call was not taken: {error}"))
+                self.seen.append(
+                    ("calls-refused", f"The result of a real call was not taken: {error}")
+                )
 
     async def _ask(self, messages: tuple[Message, ...]) -> Reply:
         self._wire.requests += 1

@@ -44,7 +44,10 @@ def tool(name: str, about: str = "Look a thing up in the store of the workshop."
         "properties": {"text": {"type": "string", "description": "What to look for."}},
         "required": ["text"],
     }
-    return {"type": "function", "function": {"name": name, "description": about, "parameters": schema}}
+    return {
+        "type": "function",
+        "function": {"name": name, "description": about, "parameters": schema},
+    }
 
 
 ONE_TOOL = (tool(TOOL),)

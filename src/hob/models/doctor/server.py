@@ -31,7 +31,9 @@ async def describe(wire: Wire) -> Server:
         return _llamacpp(properties)
     if (version := await wire.look("/api/version")) is not None and "version" in version:
         return await _ollama(wire, str(version["version"]))
-    if (listed := await wire.look("/api/v0/models")) is not None and (card := _card(listed, wire.model)):
+    if (listed := await wire.look("/api/v0/models")) is not None and (
+        card := _card(listed, wire.model)
+    ):
         tools = card.get("capabilities")
         return Server(
             "lmstudio",
@@ -49,7 +51,10 @@ async def describe(wire: Wire) -> Server:
 
 
 def _llamacpp(properties: Json) -> Server:
-    settings, caps = _object(properties, "default_generation_settings"), _object(properties, "chat_template_caps")
+    settings, caps = (
+        _object(properties, "default_generation_settings"),
+        _object(properties, "chat_template_caps"),
+    )
     template = properties.get("chat_template_tool_use") or properties.get("chat_template")
     return Server(
         "llamacpp",
@@ -71,8 +76,12 @@ async def _ollama(wire: Wire, version: str) -> Server:
         told = re.search(r"^num_ctx\s+(\d+)", str(shown.get("parameters", "")), re.MULTILINE)
         window, source = (int(told[1]), "/api/show") if told else (None, "")
     capabilities = shown.get("capabilities")
-    tools = "tools" in cast("list[object]", capabilities) if isinstance(capabilities, list) else None
-    return Server("ollama", version, window, source, template=str(shown.get("template", "")), tools=tools)
+    tools = (
+        "tools" in cast("list[object]", capabilities) if isinstance(capabilities, list) else None
+    )
+    return Server(
+        "ollama", version, window, source, template=str(shown.get("template", "")), tools=tools
+    )
 
 
 def _object(document: Mapping[str, Any], name: str) -> Json:
