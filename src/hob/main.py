@@ -67,6 +67,7 @@ def _carry_out(options: Namespace) -> int:
     commands = {
         "sessions": _sessions,
         "demo": _demo,
+        "context": _context,
         "doctor": _doctor,
         **dict.fromkeys(UNDO_COMMANDS, _undo),
     }

@@ -132,15 +132,15 @@ class Behaviour:
         first = await self._wire.ask(start, m.THREE_TOOLS)
         second = await self._wire.ask([*start, *more], m.THREE_TOOLS)
         if first.tokens is None or second.tokens is None or second.cached is None:
-            return None
+            return
         await asyncio.sleep(_TICK_S)
         longest = [*start, *more, *more]
         third = await self._wire.ask(longest, m.THREE_TOOLS)
         if third.error is not None:
-            return None
+            return
         grew, later = (_reused(b, a) for a, b in ((first, second), (second, third)))
         if grew and later:
-            return None
+            return
         if grew:
             self._note("clock", second, third, " a second later")
             return

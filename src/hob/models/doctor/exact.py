@@ -29,16 +29,18 @@ class Exact:
         self._server = server
         self.seen: list[Seen] = []
         self.rendered = False
+        self._first = ""
+        self._started_at = 0.0
 
     async def run(self) -> None:
         """Render, and look into what comes."""
         if self._server.kind not in ("llamacpp", "vllm"):
             return
         one = await self._render([*_START, _CALL, m.result(m.CANARY_FIRST)], m.ONE_TOOL)
-        started = asyncio.get_running_loop().time()
         if one is None:
             return
-        self.rendered = True
+        self.rendered, self._first = True, one
+        self._started_at = asyncio.get_running_loop().time()
         self._canaries(one)
         two = await self._render([*_START, _TWO, *_RESULTS], m.ONE_TOOL)
         if two is not None:
@@ -49,9 +51,15 @@ class Exact:
                 )
         await self._opening()
         await self._prefix()
-        await asyncio.sleep(max(0.0, started + _TICK_S - asyncio.get_running_loop().time()))
+
+    async def again(self) -> None:
+        """Render the first prompt once more, later than a clock's tick, and compare."""
+        if not self.rendered:
+            return
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(0.0, self._started_at + _TICK_S - loop.time()))
         again = await self._render([*_START, _CALL, m.result(m.CANARY_FIRST)], m.ONE_TOOL)
-        self._clock(one, again)
+        self._clock(self._first, again)
 
     async def special(self, mark: str) -> None:
         """Look whether a mark of the template is one token of the vocabulary."""
@@ -65,13 +73,12 @@ class Exact:
 
     def _canaries(self, prompt: str) -> None:
         for probe, canary, what in (
-            ("tools-dropped", m.TOOL, "the tool's description"),
-            ("system-dropped-with-tools", m.CANARY_SYSTEM, "the system message"),
+            ("tools-lost-later", m.description(m.ONE_TOOL[0])[1], "the tool's description"),
+            ("system-lost-later", m.CANARY_SYSTEM, "the system message"),
             ("calls-dropped", m.CANARY_ARGUMENT, "the call that the model made"),
             ("results-dropped", m.CANARY_FIRST, "the tool's result"),
         ):
-            there = m.description(m.ONE_TOOL[0])[1] if probe == "tools-dropped" else canary
-            if there not in prompt:
+            if canary not in prompt:
                 self.seen.append((probe, f"The rendered prompt lacks {what}."))
         shown = re.search(rf'{m.CANARY_ARGUMENT} (\\*)"so(\\*)"(\\*n)?', prompt)
         if shown is None:

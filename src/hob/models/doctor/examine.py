@@ -103,6 +103,7 @@ async def _examine(
         await behaviour.counts()
         live_marks = await behaviour.marks(mark)
         await behaviour.reuse()
+        await exact.again()
         told("a real tool call")
         await live.run()
         told("the window")
@@ -150,6 +151,7 @@ def _findings(seen: list[Seen], server: Server) -> tuple[Finding, ...]:
 _EXPLAINS = {
     "tools-dropped": ("tools-partial", "tools-lost-later", "no-call"),
     "system-dropped": ("system-dropped-with-tools", "system-lost-later"),
+    "system-dropped-with-tools": ("system-lost-later",),
     "calls-dropped": ("arguments-escaped", "parallel-dropped"),
     "history-dropped": ("past-results-dropped", "prefix-moves", "arguments-escaped"),
     # llama.cpp learns from a second question how arguments are written.
@@ -209,14 +211,14 @@ async def _window(
         text = f"The window is {window} tokens: what happens beyond it was not tried."
         return [*seen, ("window-unchecked", text)], window
     limit = window or _SUSPECTED_WINDOW
-    count = math.ceil(1.1 * limit / cost) + 20
+    count = math.ceil(1.3 * limit / cost) + 20
     measure = await wire.ask([m.user(f"{m.words(count)} {m.ASK}")])
     expected = round(count * cost)
     if measure.error is not None:
         return [*seen, *_refused_window(measure.error)], window
     if measure.tokens is None:
         return seen, window
-    if measure.tokens < 0.9 * expected:
+    if measure.tokens < 0.85 * expected:
         text = f"A prompt of about {expected} tokens was answered as if it had {measure.tokens}."
         return [*seen, ("cut-silently", text)], window or measure.tokens
     if window is not None and measure.tokens > window:
