@@ -177,9 +177,9 @@ _ADVICE: dict[str, _Advice] = {
         "Start the server with tool calling",
     ),
     "calls-lost": _Advice(
-        "broken",
-        "The server fails over the model's own calls and throws the answer away.",
-        "Update the server, or correct its tool-call parser.",
+        "note",
+        "The server could not read what the model wrote and threw the answer away; a model that writes well may not do it.",
+        "If it happens in sessions too, update the server or correct its tool-call parser.",
     ),
     "no-call": _Advice(
         "note",

@@ -41,7 +41,7 @@ _TEXT = frozenset(
             "calls-refused",
             "results-order",
         ),
-        *("calls-in-text", "calls-lost", "arguments-escaped", "arguments-not-json"),
+        *("calls-in-text", "arguments-escaped", "arguments-not-json"),
     }
 )
 _SINGLE = frozenset({"parallel-refused", "parallel-dropped", "results-order"})

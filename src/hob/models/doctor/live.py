@@ -32,7 +32,12 @@ class Live:
 
     def __init__(self, wire: Wire, api_key: str, limit_s: float) -> None:
         self._wire = wire
-        self._model: Model = OpenAIChat(base_url=wire.base_url, model=wire.model, api_key=api_key)
+        self._model: Model = OpenAIChat(
+            base_url=wire.base_url,
+            model=wire.model,
+            api_key=api_key,
+            extra={"temperature": 0},  # the same verdict each time
+        )
         self._limit_s = limit_s
         self.seen: list[Seen] = []
         self.called = False
