@@ -178,7 +178,7 @@ _ADVICE: dict[str, _Advice] = {
     ),
     "calls-lost": _Advice(
         "note",
-        "The server could not read what the model wrote and threw the answer away; a model that writes well may not do it.",
+        "The server could not read what the model wrote and threw the answer away.",
         "If it happens in sessions too, update the server or correct its tool-call parser.",
     ),
     "no-call": _Advice(

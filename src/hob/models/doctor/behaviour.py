@@ -7,10 +7,9 @@ sees it. (Method and figures: design/engine.md, section 5.)
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from msgspec import Struct
-
 from hob.core.errors import ModelError
 from hob.models.doctor import material as m
+from hob.models.doctor.counts import Counts, judge, refusals
 from hob.models.doctor.wire import Json, Measure, Wire
 
 Seen = tuple[str, str]
@@ -60,13 +59,6 @@ PROMPTS: Mapping[str, Prompt] = {
 }
 
 
-class Thoughts(Struct, frozen=True):
-    """Whether past thoughts, sent back, reach the model: inside a turn, and after the next question."""
-
-    in_turn: bool = False
-    later: bool = False
-
-
 class Behaviour:
     """All measurements of one examination, and what they say."""
 
@@ -74,6 +66,7 @@ class Behaviour:
         self._wire = wire
         self._told = told
         self.measured: dict[str, Measure] = {}
+        self.counted = Counts(self.measured)
         self.seen: list[Seen] = []
 
     async def begin(self) -> bool:
@@ -105,8 +98,7 @@ class Behaviour:
         for name in PROMPTS:
             if name not in self.measured:
                 await self._ask(name)
-        self._judge()
-        self._judge_roles(self.failed)
+        self.seen += judge(self.counted)
 
     async def marks(self, mark: str) -> bool | None:
         """Say whether a control token's text inside a message acts as the token; None if it cannot be seen."""
@@ -150,29 +142,6 @@ class Behaviour:
             return
         self._note("cache-unused", third, again, " for the same request again")
 
-    @property
-    def tokens_per_word(self) -> float | None:
-        """Return what a made-up word costs, None if it was not measured."""
-        cost = self.gain("words", "plain")
-        return cost / len(m.LONG.split()) if cost else None
-
-    @property
-    def thoughts(self) -> Thoughts:
-        """Return what becomes of past thoughts."""
-        return Thoughts(self._kept("thought", "step"), self._kept("past thought", "turn"))
-
-    def gain(self, longer: str, shorter: str) -> int | None:
-        """Return how many tokens more one prompt has than another, None if one of them has no count."""
-        a, b = self.measured.get(longer), self.measured.get(shorter)
-        if a is None or b is None or a.tokens is None or b.tokens is None:
-            return None
-        return a.tokens - b.tokens
-
-    def failed(self, name: str) -> ModelError | None:
-        """Return why a prompt was refused, None if it was not."""
-        measure = self.measured.get(name)
-        return measure.error if measure is not None else None
-
     async def _ask(self, name: str) -> Measure:
         self._told(name)
         self.measured[name] = await self._wire.ask(*PROMPTS[name])
@@ -194,120 +163,11 @@ class Behaviour:
         """Without counts a refusal still shows."""
         for name in ("tool", "system", "step", "turn", "past", "two calls"):
             await self._ask(name)
-        self._judge_refusals()
-
-    def _judge(self) -> None:
-        self._judge_refusals()
-        self._judge_tools()
-        for probe, longer, shorter, what in _PARTS:
-            if not self._has(_BECAUSE.get(probe, ())) and self._lost(longer, shorter):
-                gained = self.gain(longer, shorter)
-                text = f"{what} of {len(m.LONG.split())} words adds {gained} tokens, as text {self._cost()}."
-                self.seen.append((probe, text))
-        self._judge_quotes()
-        kept = self.thoughts
-        if kept.in_turn or kept.later:
-            where = "always" if kept.later else "until the next question"
-            self.seen.append(
-                ("thoughts", f"Past thoughts that are sent back reach the model {where}.")
-            )
-
-    def _judge_refusals(self) -> None:
-        for probe, name in _REFUSALS:
-            error = self.failed(name)
-            if error is None or (name != "tool" and str(error) == str(self.failed("tool"))):
-                continue
-            self.seen.append(
-                ("window-small" if error.kind == "context_overflow" else probe, str(error))
-            )
-
-    def _judge_tools(self) -> None:
-        one, three = self.gain("tool", "plain"), self.gain("tools", "tool")
-        if one is None or three is None:
-            return
-        if one < 8:
-            self.seen.append(("tools-dropped", f"A tool's description adds {one} tokens."))
-            return
-        cost = self._tool_cost()
-        if three < cost:
-            text = f"One tool adds {one} tokens, two more add {three}."
-            self.seen.append(("tools-partial", text))
-        for shorter, longer, when in (
-            ("step, no tool", "step", "after a result"),
-            ("turn", "turn, tool", "with the second question"),
-        ):
-            gained = self.gain(longer, shorter)
-            if gained is not None and gained < min(one, cost) // 2:
-                text = f"A tool's description adds {one} tokens at first and {gained} {when}."
-                self.seen.append(("tools-lost-later", text))
-                return
-
-    def _tool_cost(self) -> int:
-        """Return the least that one description can cost: its name, its sentence and its parameter."""
-        return round(len(" ".join(m.description(m.ONE_TOOL[0])).split()) * 0.8)
-
-    def _judge_quotes(self) -> None:
-        as_call, as_text = self.gain("step, quotes", "step"), self.gain("turn, quotes", "turn")
-        if as_call is None or as_text is None or self._has(("calls-dropped", "calls-refused")):
-            return
-        if as_call > 1.2 * as_text:
-            text = f"Arguments with quotes cost {as_call} tokens in a call and {as_text} as the text they are."
-            self.seen.append(("arguments-escaped", text))
-
-    def _judge_roles(self, failed: Callable[[str], ModelError | None]) -> None:
-        if failed("null") is not None and failed("step") is None:
-            self.seen.append(("null-content", "Calls beside `content: null` are refused."))
-        refused = [n for n in ("user after tool", "two users", "late system") if failed(n)]
-        if refused:
-            self.seen.append(("strict-roles", f"Refused: {', '.join(refused)}."))
+        self.seen += refusals(self.counted)
 
     def _note(self, probe: str, before: Measure, after: Measure, when: str) -> None:
         text = f"Of {before.tokens} tokens that were sent before, {after.cached} were reused{when}."
         self.seen.append((probe, text))
-
-    def _lost(self, longer: str, shorter: str) -> bool:
-        gained = self.gain(longer, shorter)
-        return gained is not None and gained < 0.5 * self._cost()
-
-    def _kept(self, longer: str, shorter: str) -> bool:
-        gained = self.gain(longer, shorter)
-        return gained is not None and gained > 0.5 * self._cost()
-
-    def _cost(self) -> int:
-        return self.gain("words", "plain") or 0
-
-    def _has(self, probes: Sequence[str]) -> bool:
-        return any(probe in probes for probe, _ in self.seen)
-
-
-# probe, the prompt with a part of 100 words, the same with a short part, the part
-_PARTS = (
-    ("system-dropped", "system", "plain", "A system message"),
-    ("system-dropped-with-tools", "system, tool", "tool", "With tools, a system message"),
-    ("system-lost-later", "turn, system", "turn", "With a second question, a system message"),
-    ("results-dropped", "step, long result", "step", "A tool's result"),
-    ("calls-dropped", "step, long argument", "step", "A call's argument"),
-    ("history-dropped", "turn, long question", "turn", "An earlier question"),
-    ("history-dropped", "turn, long answer", "turn", "An earlier answer"),
-    ("past-results-dropped", "past, long result", "past", "A result from before the last question"),
-    ("parallel-dropped", "two calls, long second", "two calls", "The second call of an answer"),
-    ("parallel-dropped", "two calls, long result", "two calls", "The second call's result"),
-)
-# A cause that was named already explains these.
-_BECAUSE: Mapping[str, Sequence[str]] = {
-    "system-dropped-with-tools": ("system-dropped",),
-    "system-lost-later": ("system-dropped",),
-    "history-dropped": ("history-dropped",),
-    "past-results-dropped": ("results-dropped", "history-dropped"),
-    "parallel-dropped": ("results-dropped", "calls-dropped", "parallel-dropped"),
-}
-_REFUSALS = (
-    ("tools-refused", "tool"),
-    ("system-refused", "system"),
-    ("calls-refused", "step"),
-    ("turn-refused", "turn"),
-    ("parallel-refused", "two calls"),
-)
 
 
 def _reused(measure: Measure, before: Measure) -> bool:

@@ -116,7 +116,7 @@ async def _examine(
         seen.append(("system-merged", "The template has no place for a system message (/props)."))
     findings = _findings([*behaviour.seen, *exact.seen, *live.seen, *seen], server)
     profile = _profile(server, wire, findings, window)
-    thoughts = behaviour.thoughts
+    thoughts = behaviour.counted.thoughts
     profile = replace(
         profile,
         keep_reasoning=thoughts.in_turn or thoughts.later,
@@ -198,7 +198,7 @@ async def _window(
     wire: Wire, server: Server, behaviour: Behaviour
 ) -> tuple[list[Seen], int | None]:
     """Send more than the window and look whether the server says so or cuts in silence."""
-    window, cost = server.window_tokens, behaviour.tokens_per_word
+    window, cost = server.window_tokens, behaviour.counted.tokens_per_word
     seen: list[Seen] = []
     if window is None:
         seen.append(("window-unknown", "The server does not say how long a conversation may be."))
