@@ -26,7 +26,7 @@ EXPECTED = {
     "second_turn_raises": "turn-refused",
     "tools_move": "prefix-moves",
 }
-QUICK = ("no_tools", "no_results", "double_json", "clock", "no_genprompt", "tools_move")
+QUICK = ("no_tools", "double_json", "no_genprompt", "tools_move")
 SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in EXPECTED if n not in QUICK]
 HELD_OUT_CASES = [pytest.param(n, marks=pytest.mark.slow) for n in HELD_OUT]
 

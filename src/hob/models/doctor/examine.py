@@ -157,7 +157,8 @@ _EXPLAINS = {
     # llama.cpp learns from a second question how arguments are written.
     "turn-refused": ("strict-roles", "past-results-dropped", "arguments-escaped"),
     "clock": ("prefix-moves", "date", "cache-unused"),
-    "prefix-moves": ("tools-lost-later",),
+    "tools-lost-later": ("prefix-moves",),
+    "system-lost-later": ("prefix-moves",),
     "calls-refused": ("parallel-refused", "null-content"),
     "cut-silently": ("window-small",),
 }
