@@ -121,9 +121,13 @@ def test_results_that_are_too_long_even_so_become_stubs():
     results = {m.call_id: m.content for m in kept.messages if isinstance(m, ToolMessage)}
     assert "3.0" in results
     assert size(kept.messages) <= 2000
-    messages = (GOAL, *step(1, "many " * 4000), NOTED)
-    kept = compact_context(messages, "s", Record(blobs={"1.0": "abc"}), 1000)
+    messages = (GOAL, *step(1, "few"), *step(2, "many " * 4000))
+    kept = compact_context(messages, "s", Record(blobs={"2.0": "abc"}), 1000)
     assert size(kept.messages) <= 1000
+    assert kept.shortened == ("1.0", "2.0")
+    assert kept.messages[-1].content.startswith(
+        "[20000 characters put aside; read_output('abc') shows it] many many"
+    )
 
 
 def test_a_failed_result_is_told_as_failed():

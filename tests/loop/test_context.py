@@ -54,8 +54,15 @@ class OneSlot:
     """A server with one slot and a window: four characters are a token, a prompt that is too long is refused or cut."""
 
     def __init__(
-        self, steps: int, *, window: int = 10**9, cuts: bool = False, counts: bool = True
+        self,
+        steps: int,
+        *,
+        window: int = 10**9,
+        cuts: bool = False,
+        counts: bool = True,
+        failing: int = 0,
     ) -> None:
+        self.failing = failing  # wishes for a summary that the server fails on
         self.name = "one-slot"
         self.steps, self.window, self.cuts, self.counts = steps, window, cuts, counts
         self.slot = ""
@@ -89,6 +96,9 @@ class OneSlot:
         last = request.messages[-1]
         asked = last.text if isinstance(last, UserMessage) else getattr(last, "content", "")
         if "Host: the context is nearly full" in asked:
+            if self.failing:
+                self.failing -= 1
+                raise ModelError("server", "A bug in the server.")
             self.summaries += 1
             return AssistantMessage(f"{SUMMARY} ({self.summaries})")
         n = len(self.prompts) - self.summaries
@@ -262,6 +272,40 @@ def test_without_counts_the_estimate_alone_keeps_the_window():
         one, log = await session_of(server, 3000, ContextPolicy(16_384))
         assert log.session.outcome == "done"
         assert compactions(await one.store.recorded())
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("failing", "by"), [(0, "model"), (1, "model"), (2, "rule")])
+def test_a_summary_is_asked_for_twice_and_then_done_without(failing, by):
+    async def main():
+        server = OneSlot(22, window=16_384, failing=failing)
+        one, log = await session_of(server, 3000, ContextPolicy(16_384))
+        recorded = await one.store.recorded()
+        assert log.session.outcome == "done"
+        assert [c.by for c in compactions(recorded)] == [by]
+        failed = [r.event for r in recorded if isinstance(r.event, e.StepFailed)]
+        assert [(f.error, f.final) for f in failed] == [("server", False)] * failing
+        first = log.session.messages[0]
+        assert isinstance(first, UserMessage)
+        assert first.text.startswith(GOAL)
+        assert (SUMMARY in first.text) == (by == "model")
+
+    asyncio.run(main())
+
+
+def test_a_goal_that_fills_the_window_ends_the_turn_with_advice():
+    async def main():
+        server = OneSlot(50, window=16_384)
+        one = house(server, 2000)
+        log = await one.open()
+        limits = Limits(max_steps=100, context=ContextPolicy(16_384))
+        await one.send(log, Prompt("p", "word " * 9300, limits=limits))
+        await run(log, one.performer())
+        assert log.session.outcome == "out_of_tokens"
+        assert log.session.reason.startswith("After the compaction")
+        assert "hob context" in log.session.reason
+        assert len(compactions(await one.store.recorded())) == 1
 
     asyncio.run(main())
 
