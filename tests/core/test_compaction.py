@@ -17,7 +17,7 @@ from hob.core.messages import (
 )
 from hob.core.reuse import Expected, Reuse, cut_in_silence, measure
 from hob.core.tokens import Ratio, estimate_message
-from hob.core.transcript import NOTED, appended, is_strict
+from hob.core.transcript import appended, is_strict
 
 GOAL = UserMessage("Make the tests green.")
 DIFF = "--- a/a.py\n+++ b/a.py\n@@ -1,2 +1,3 @@\n-x = 1\n+x = 2\n+y = 3\n z = 4\n"
