@@ -64,15 +64,14 @@ def _carry_out(options: Namespace) -> int:
 
     import asyncio
 
-    if options.command == "sessions":
-        return asyncio.run(_sessions(options))
-    if options.command == "demo":
-        return asyncio.run(_demo(options))
-    if options.command in UNDO_COMMANDS:
-        return asyncio.run(_undo(options))
-    if options.command == "context":
-        return asyncio.run(_context(options))
-    return asyncio.run(_run(options))
+    commands = {
+        "sessions": _sessions,
+        "demo": _demo,
+        "context": _context,
+        "doctor": _doctor,
+        **dict.fromkeys(UNDO_COMMANDS, _undo),
+    }
+    return asyncio.run(commands.get(options.command, _run)(options))
 
 
 async def _sessions(options: Namespace) -> int:
@@ -85,6 +84,18 @@ async def _sessions(options: Namespace) -> int:
     workspace = real_workspace(getattr(options, "workspace", None))
     async with open_archive(config) as sessions:
         return await sessions_command(options, sessions, workspace, config.environment)
+
+
+async def _doctor(options: Namespace) -> int:
+    from hob.cli.doctor import doctor_command
+    from hob.config import load
+    from hob.models.discovery import discover
+    from hob.wiring import SystemClock
+
+    config = load(_settings(options))
+    found = await discover(_wishes(config))
+    folder = config.data_dir / "profiles"
+    return await doctor_command(options, found, folder, SystemClock().now_ms())
 
 
 async def _undo(options: Namespace) -> int:

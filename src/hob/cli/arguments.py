@@ -4,6 +4,7 @@ import argparse
 from typing import TypeAlias
 
 from hob import __version__
+from hob.cli.doctor_arguments import add_doctor
 from hob.cli.numbers import positive
 from hob.cli.undo_arguments import UNDO_COMMANDS, add_undo
 
@@ -51,6 +52,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="make the repository here instead (a folder that is empty or new)",
     )
+    doctor = commands.add_parser(
+        "doctor", help="examine the model server: what it gets wrong and how to mend it"
+    )
+    _model_options(doctor, top_level=False)
+    add_doctor(doctor)
     return top
 
 
