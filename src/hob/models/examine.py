@@ -44,7 +44,8 @@ async def examine(
 ) -> ServerFacts:
     """Return what a server says of itself and its models.
 
-    Details that cost a request for each model are asked of the named `model`, of none for "", else of all. `base_url` is normalised. A server away from this machine is asked for its list and nothing else.
+    Details that cost a request for each model are asked of the named `model`, of none for "", else of
+    all. `base_url` is normalised. A server away from this machine is asked for its list only.
     Raises `ModelError` if it does not list its models.
     """
     listed = await get_json(f"{base_url}/models", api_key, limit_s)
@@ -73,13 +74,13 @@ async def _by_asking(asked: Asked, cards: Sequence[Fields], model: str | None) -
         asked.get("/api/v0/models"),
         asked.get("/props"),
     )
-    if isinstance(_fields(version).get("version"), str):
-        return await ollama_facts(asked, str(version["version"]), model)
-    if isinstance(_fields(newer).get("models"), list):
-        models = tuple(map(_studio_card, _list(newer["models"])))
+    if isinstance(said := _fields(version).get("version"), str):
+        return await ollama_facts(asked, said, model)
+    if "models" in _fields(newer):
+        models = tuple(map(_studio_card, _list(_fields(newer)["models"])))
         return _facts("lmstudio", asked, None, models, _studio_notes(models))
-    if isinstance(_fields(older).get("data"), list):
-        models = tuple(map(_old_studio_card, _list(older["data"])))
+    if "data" in _fields(older):
+        models = tuple(map(_old_studio_card, _list(_fields(older)["data"])))
         return _facts("lmstudio", asked, None, models, _studio_notes(models))
     if "default_generation_settings" in _fields(props):
         return await _llamacpp(asked, cards, model)
@@ -139,10 +140,9 @@ def _facts(
 
 
 def _cards(listed: Any) -> list[Fields] | None:
-    data = _fields(listed).get("data")
-    if not isinstance(data, list):
+    if "data" not in _fields(listed):
         return None
-    return [card for card in _list(data) if isinstance(card.get("id"), str)]
+    return [card for card in _list(_fields(listed)["data"]) if isinstance(card.get("id"), str)]
 
 
 def _card(card: Fields) -> ModelFacts:

@@ -83,7 +83,7 @@ def make_client(
 
 
 async def fetch(url: str, api_key: str, content: bytes | None) -> tuple[int, dict[str, str], bytes]:
-    """Return status, headers and body of a small answer. Raises `OSError` or `ModelError` for what the wire does wrong."""
+    """Return status, headers and body of a small answer. Raises `OSError`, and `ModelError` for a bad setting."""
     client = make_client(url, api_key, None)
     try:
         method = "GET" if content is None else "POST"
