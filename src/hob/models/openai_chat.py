@@ -13,6 +13,7 @@ from hob.models.address import normalise, server_name
 from hob.models.answer import Answer
 from hob.models.exchange import Exchange, make_client
 from hob.models.patience import Patience, Watch, patience_for
+from hob.models.progress import progress_of
 from hob.models.render import Renderer
 
 # After `[DONE]` only the end of the body comes; having read it, the connection can be used again.
@@ -43,6 +44,7 @@ class OpenAIChat:
         self._patience = patience or patience_for(self._base_url, None, None)
         self._renderer = Renderer(model, extra, keep_reasoning)
         self._server = server_name(self._base_url)
+        self._progress = progress_of(self._base_url, model, api_key, self._patience.connect_s)
         self._url = httpx2.URL(f"{self._base_url}/chat/completions")
         self._client = make_client(self._base_url, api_key, self._patience.connect_s)
 
@@ -57,15 +59,15 @@ class OpenAIChat:
         Raises `ModelError` and nothing else but cancellation. Closing the iterator (use
         `contextlib.aclosing`) or cancelling the task closes the connection: servers then stop.
         """
-        watch = Watch(self._patience, request.deadline_s, self._server)
+        watch = Watch(self._patience, request.deadline_s, self._server, self._progress)
         answer = Answer(self._server, self._api_key)
         exchange = self._exchange(request)
         first_token_s: float | None = None
         try:
-            job = exchange.begin(exchange.open())
+            job = exchange.begin(exchange.open(watch.loading))
             while True:
                 while not await watch.arrived(job):
-                    yield watch.notice()
+                    yield await watch.notice(job)
                 if (piece := job.result()) is None:
                     break
                 answer.content_type = exchange.content_type
