@@ -44,7 +44,6 @@ class OpenAIChat:
         self._patience = patience or patience_for(self._base_url, None, None)
         self._renderer = Renderer(model, extra, keep_reasoning)
         self._server = server_name(self._base_url)
-        self._progress = progress_of(self._base_url, model, api_key, self._patience.connect_s)
         self._url = httpx2.URL(f"{self._base_url}/chat/completions")
         self._client = make_client(self._base_url, api_key, self._patience.connect_s)
 
@@ -59,7 +58,7 @@ class OpenAIChat:
         Raises `ModelError` and nothing else but cancellation. Closing the iterator (use
         `contextlib.aclosing`) or cancelling the task closes the connection: servers then stop.
         """
-        watch = Watch(self._patience, request.deadline_s, self._server, self._progress)
+        watch = self._watch(request)
         answer = Answer(self._server, self._api_key)
         exchange = self._exchange(request)
         first_token_s: float | None = None
@@ -90,6 +89,11 @@ class OpenAIChat:
     async def aclose(self) -> None:
         """Let connections go."""
         await self._client.aclose()
+
+    def _watch(self, request: Request) -> Watch:
+        connect_s = self._patience.connect_s
+        progress = progress_of(self._base_url, self._model, self._api_key, connect_s, request)
+        return Watch(self._patience, request.deadline_s, self._server, progress)
 
     def _exchange(self, request: Request) -> Exchange:
         body = self._renderer.render(request)

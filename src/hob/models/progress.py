@@ -3,7 +3,7 @@
 Asked only when the person has waited for some seconds, on connections of its own, with a short limit,
 and never of the clouds. Whatever a server does not offer is silently not asked for again.
 
-    llama.cpp   GET /health 503 while loading · GET /slots, a list with the prompt's tokens
+    llama.cpp   GET /health 503 while loading · GET /slots, tokens of the prompt read so far
     Ollama      GET /api/ps, the models in memory
     LM Studio   GET /api/v0/models, with a state for each
 """
@@ -19,6 +19,8 @@ import httpx2
 from msgspec import Struct
 
 from hob.core.errors import ModelError
+from hob.core.request import Request
+from hob.core.tokens import estimate_head, estimate_message
 from hob.models.address import is_loopback
 from hob.models.exchange import make_client
 from hob.models.failures import quote
@@ -52,20 +54,27 @@ def is_at_home(base_url: str) -> bool:
 
 
 def progress_of(
-    base_url: str, model: str, api_key: str, connect_s: float | None
+    base_url: str, model: str, api_key: str, connect_s: float | None, request: Request
 ) -> Progress | None:
-    """Return how to ask a server of ours what it is doing, None for one that is not ours to ask."""
-    return ServerProgress(base_url, model, api_key, connect_s) if is_at_home(base_url) else None
+    """Return how to ask a server of ours what it does with a request, None if it is not ours to ask."""
+    if not is_at_home(base_url):
+        return None
+    return ServerProgress(
+        base_url, model, lambda: make_client(base_url, api_key, connect_s), request
+    )
 
 
 class ServerProgress:
-    """Asks one server what it does for one model. Call it; it never raises but cancellation."""
+    """Asks one server what it does with one request. Call it; it never raises but cancellation."""
 
-    def __init__(self, base_url: str, model: str, api_key: str, connect_s: float | None) -> None:
+    def __init__(
+        self, base_url: str, model: str, make: Callable[[], httpx2.AsyncClient], request: Request
+    ) -> None:
         parts = urlsplit(base_url)
         self._root = f"{parts.scheme}://{parts.netloc}"
         self._model = model
-        self._make = lambda: make_client(base_url, api_key, connect_s)
+        self._make = make
+        self._request = request
         self._routes: dict[str, Callable[[int, Any], Sight | None]] = {
             "/health": self._health,
             "/slots": self._slots,
@@ -95,18 +104,31 @@ class ServerProgress:
         return self._loading() if status == 503 else None
 
     def _slots(self, status: int, document: Any) -> Sight | None:
-        """Return how far the only busy slot is; with several nobody knows which is ours."""
+        """Return how far the only busy slot is; with several nobody knows which is ours.
+
+        Its `n_prompt_tokens` are those taken up so far and grow with it, so the whole is estimated.
+        """
         busy = [slot for slot in _objects(document) if slot.get("is_processing") is True]
-        if len(busy) != 1:
+        if len(busy) != 1 or any(
+            _number(n.get("n_decoded")) for n in _objects(busy[0].get("next_token"))
+        ):
             return None
-        total = _number(busy[0].get("n_prompt_tokens"))
-        done = _number(busy[0].get("n_prompt_tokens_processed")) + _number(
-            busy[0].get("n_prompt_tokens_cache")
-        )
-        if not 0 < done < total:
-            return None
-        words = f"is reading the prompt: {done:,} of {total:,} tokens ({100 * done // total} %)"
+        read = [_number(busy[0].get(f"n_prompt_tokens_{name}")) for name in ("processed", "cache")]
+        done, least = sum(read), _number(busy[0].get("n_prompt_tokens"))
+        if not done:
+            return Sight("prefill", "is reading the prompt")
+        words = f"is reading the prompt: {done:,}"
+        total = self._expected()
+        if total < max(done, least):
+            return Sight("prefill", f"{words} tokens so far", done)
+        words += f" of about {total:,} tokens ({100 * done // total} %)"
         return Sight("prefill", words + self._left(done, total), done)
+
+    def _expected(self) -> int:
+        """Return about how many tokens the whole prompt is."""
+        request = self._request
+        head = estimate_head(request.instructions, request.tools)
+        return head + sum(map(estimate_message, request.messages))
 
     def _left(self, done: int, total: int) -> str:
         """Return the time left, judged by the speed since the first look."""
