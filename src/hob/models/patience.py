@@ -241,7 +241,7 @@ class Watch:
         if self._sight is not None:
             return self._timeout(
                 f"said nothing for {_seconds(waited_s)} and got no further; when last seen it "
-                f"{self._sight.words}",
+                f"{self._sight.words.replace('is', 'was', 1)}",
                 step,
             )
         return self._timeout(
