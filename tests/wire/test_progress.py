@@ -49,6 +49,8 @@ class Double:
         self._serving.add(asyncio.current_task())
         try:
             await self._answer(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the client had its answer and left
         finally:
             writer.transport.abort()
 
