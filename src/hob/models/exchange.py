@@ -155,8 +155,8 @@ class Exchange:
         except _WIRE_FAILURES as error:
             raise ModelError(
                 "cut",
-                f"{self._server} broke the connection off in the middle of its answer "
-                f"({_reason(error)}); ask again.",
+                f"{self._server} broke the connection off in the middle of its answer; "
+                "it may have crashed, so look at its log and ask again.",
             ) from error
         if piece is not None:
             self._bytes += len(piece)
@@ -225,4 +225,6 @@ class Exchange:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error.__cause__, ConnectionRefusedError):
+        return "nothing listens on this port"
     return quote(str(error)) or type(error).__name__
