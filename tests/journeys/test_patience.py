@@ -110,12 +110,12 @@ def test_loading_is_waited_for(shell):
 @pytest.mark.parametrize(
     ("fault", "settings"),
     [
-        ("loading", {"HOB_LOAD_TIMEOUT": "0.5"}),
+        pytest.param("loading", {"HOB_LOAD_TIMEOUT": "0.5"}, marks=pytest.mark.slow),
         ("hang_before_headers", {"HOB_FIRST_TOKEN_TIMEOUT": "0.5"}),
-        ("hang_in_the_middle", {"HOB_TOKEN_TIMEOUT": "0.5"}),
+        pytest.param("hang_in_the_middle", {"HOB_TOKEN_TIMEOUT": "0.5"}, marks=pytest.mark.slow),
         ("cut_in_text", {}),
-        ("refuse", {}),
-        ("html", {}),
+        pytest.param("refuse", {}, marks=pytest.mark.slow),
+        pytest.param("html", {}, marks=pytest.mark.slow),
     ],
 )
 def test_what_went_wrong_is_told_with_its_phase(shell, fault, settings):

@@ -165,6 +165,7 @@ def test_a_server_that_does_not_tell_is_not_guessed(pages):
 def test_a_model_that_is_not_in_memory_is_being_loaded(pages):
     notices, rest, _ = talk(Double(pages, delay_s=0.3), notice_s=0.1)
     assert isinstance(rest[-1], Reply)
+    assert notices
     assert set(notices) == {"S is loading 'm:8b'."}
 
 

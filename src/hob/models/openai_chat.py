@@ -66,7 +66,8 @@ class OpenAIChat:
             job = exchange.begin(exchange.open(watch.loading))
             while True:
                 while not await watch.arrived(job):
-                    yield await watch.notice(job)
+                    if notice := await watch.notice(job):
+                        yield notice
                 if (piece := job.result()) is None:
                     break
                 answer.content_type = exchange.content_type

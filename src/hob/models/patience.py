@@ -129,20 +129,24 @@ class Watch:
             await asyncio.wait({job}, timeout=max(0.0, min(ends) - now))
         return True
 
-    async def notice(self, job: asyncio.Future[Any]) -> Notice:
-        """Return what to tell the person now; the next is due after twice the time, a minute at most."""
+    async def notice(self, job: asyncio.Future[Any]) -> Notice | None:
+        """Return what to tell the person now, None if the job is done by then.
+
+        The next is due after twice the time, a minute at most.
+        """
         await self._look_at_server(job)
+        if job.done():
+            return None
         now = self._loop.time()
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
         self._notice_at = now + self._pause_s
+        waited_s = now - self.started_at
         if self._sight is not None:
             return Notice(f"{self._server} {self._sight.words}.")
-        if self._is_loading(now):
-            return Notice(
-                f"{self._server} is loading the model, for {_seconds(self.elapsed_s())} now."
-            )
+        if self._loading_at is not None and now - self._loading_at < _LOADING_S:
+            return Notice(f"{self._server} is loading the model, since {waited_s:.0f} s.")
         return Notice(
-            f"{self._server} has been silent for {now - self.started_at:.0f} s: "
+            f"{self._server} has been silent for {waited_s:.0f} s: "
             "it is loading the model or reading the prompt."
         )
 
@@ -207,9 +211,6 @@ class Watch:
     def _first_token_at(self) -> float | None:
         limit_s = self._patience.first_token_s
         return None if limit_s is None else self._since + limit_s
-
-    def _is_loading(self, now: float) -> bool:
-        return self._loading_at is not None and now - self._loading_at < _LOADING_S
 
     async def _look_at_server(self, job: asyncio.Future[Any]) -> None:
         """See what the server is doing, unless the answer comes first. What moves is not silent."""
