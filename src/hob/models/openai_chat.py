@@ -65,9 +65,8 @@ class OpenAIChat:
         try:
             job = exchange.begin(exchange.open(watch.loading))
             while True:
-                while not await watch.arrived(job):
-                    if notice := await watch.notice(job):
-                        yield notice
+                async for notice in watch.notices(job):
+                    yield notice
                 if (piece := job.result()) is None:
                     break
                 answer.content_type = exchange.content_type

@@ -8,7 +8,7 @@ settle    after a finished answer, until the connection is closed
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from typing import Any
 
 from msgspec import Struct
@@ -104,16 +104,23 @@ class Watch:
         self._loading_at = self._since = self._loop.time()
         limit_s = self._patience.load_s
         if limit_s is not None and self.elapsed_s() >= limit_s:
-            raise self._timeout(
+            raise _timeout(
+                self._server,
                 f"was still loading the model after {_seconds(self.elapsed_s())}",
                 "look at its log and whether the model fits its memory, or raise HOB_LOAD_TIMEOUT",
             )
 
-    async def arrived(self, job: asyncio.Future[Any]) -> bool:
-        """Wait for a job before the first token: True when it is done, False when a notice is due.
+    async def notices(self, job: asyncio.Future[Any]) -> AsyncGenerator[Notice]:
+        """Wait for a job before the first token, and yield what the person should know meanwhile.
 
         Raises `ModelError` (timeout) at the limit; the job is then still running.
         """
+        while not await self._arrived(job):
+            if notice := await self._notice(job):
+                yield notice
+
+    async def _arrived(self, job: asyncio.Future[Any]) -> bool:
+        """Wait for a job: True when it is done, False when a notice is due. Raises `ModelError`."""
         while not job.done():
             now = self._loop.time()
             self._keep_deadline(now)
@@ -129,7 +136,7 @@ class Watch:
             await asyncio.wait({job}, timeout=max(0.0, min(ends) - now))
         return True
 
-    async def notice(self, job: asyncio.Future[Any]) -> Notice | None:
+    async def _notice(self, job: asyncio.Future[Any]) -> Notice | None:
         """Return what to tell the person now, None if the job is done by then.
 
         The next is due after twice the time, a minute at most.
@@ -169,7 +176,8 @@ class Watch:
                 raise  # somebody else cancelled too, and that goes first
             now = self._loop.time()
             self._keep_deadline(now)
-            raise self._timeout(
+            raise _timeout(
+                self._server,
                 f"fell silent in its answer for {_seconds(now - self._since)}",
                 "look whether it still works, or raise HOB_TOKEN_TIMEOUT",
             ) from None
@@ -232,7 +240,8 @@ class Watch:
 
     def _keep_deadline(self, now: float) -> None:
         if self._deadline_at is not None and now >= self._deadline_at:
-            raise self._timeout(
+            raise _timeout(
+                self._server,
                 f"was not done when the time of the turn was over, after {_seconds(self.elapsed_s())}",
                 "give the turn more time, or a smaller task",
             )
@@ -240,19 +249,22 @@ class Watch:
     def _no_first_token(self, waited_s: float) -> ModelError:
         step = "look whether it still works, or raise HOB_FIRST_TOKEN_TIMEOUT"
         if self._sight is not None:
-            return self._timeout(
+            return _timeout(
+                self._server,
                 f"said nothing for {_seconds(waited_s)} and got no further; when last seen it "
                 f"{self._sight.words.replace('is', 'was', 1)}",
                 step,
             )
-        return self._timeout(
+        return _timeout(
+            self._server,
             f"took the request and said nothing for {_seconds(waited_s)}: no first token, so it was "
             "loading the model or reading the prompt",
             step,
         )
 
-    def _timeout(self, what: str, step: str) -> ModelError:
-        return ModelError("timeout", f"{self._server} {what}; {step}.")
+
+def _timeout(server: str, what: str, step: str) -> ModelError:
+    return ModelError("timeout", f"{server} {what}; {step}.")
 
 
 def _seconds(seconds: float) -> str:
