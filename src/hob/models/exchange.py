@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -31,8 +31,13 @@ _BAD_CERTIFICATES = (
 _WIRE_FAILURES = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, ValueError)
 
 
-def make_client(base_url: str, api_key: str, connect_s: float | None) -> httpx2.AsyncClient:
-    """Return the one client of an adapter.
+def make_client(
+    base_url: str,
+    api_key: str,
+    connect_s: float | None,
+    own_headers: Mapping[str, str] | None = None,
+) -> httpx2.AsyncClient:
+    """Return the one client of an adapter; `own_headers` go in place of the bearer header.
 
     On this machine proxies are bypassed, and without TLS no certificates are loaded (20 to 80 ms).
     Answers must come uncompressed: nothing can then unfold in memory. Raises `ModelError` (auth) for
@@ -52,7 +57,9 @@ def make_client(base_url: str, api_key: str, connect_s: float | None) -> httpx2.
         "Accept-Encoding": "identity",
         "Content-Type": "application/json",
     }
-    if api_key:
+    if own_headers is not None:
+        headers.update(own_headers)
+    elif api_key:
         headers["Authorization"] = f"Bearer {api_key}"
     timeout = httpx2.Timeout(None, connect=connect_s)
     plain = base_url.startswith("http://")

@@ -22,7 +22,6 @@ from hob.core.errors import ModelError
 from hob.core.request import Request
 from hob.core.tokens import estimate_head, estimate_message
 from hob.models.address import is_loopback
-from hob.models.exchange import make_client
 from hob.models.failures import quote
 from hob.models.json_text import NOT_JSON, loads
 
@@ -54,14 +53,13 @@ def is_at_home(base_url: str) -> bool:
 
 
 def progress_of(
-    base_url: str, model: str, api_key: str, connect_s: float | None, request: Request
+    base_url: str, model: str, make: Callable[[], httpx2.AsyncClient], request: Request
 ) -> Progress | None:
-    """Return how to ask a server of ours what it does with a request, None if it is not ours to ask."""
-    if not is_at_home(base_url):
-        return None
-    return ServerProgress(
-        base_url, model, lambda: make_client(base_url, api_key, connect_s), request
-    )
+    """Return how to ask a server of ours what it does with a request, None if it is not ours to ask.
+
+    `make` makes a client for one look.
+    """
+    return ServerProgress(base_url, model, make, request) if is_at_home(base_url) else None
 
 
 class ServerProgress:
