@@ -59,7 +59,7 @@ class Answer:
         message = self._assembler.message()
         usage, prompt_s, predicted_s = self._assembler.usage()
         timings = Timings(first_token_s, total_s, prompt_s, predicted_s)
-        return Reply(message, usage, timings, self._assembler.model)
+        return Reply(message, usage, timings, self._assembler.model, self._assembler.server)
 
     def _events(self, events: list[bytes]) -> list[Delta]:
         if len(events) == 1:

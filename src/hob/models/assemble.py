@@ -38,6 +38,7 @@ class _Chunk(Struct):
     usage: Any = None
     timings: Any = None
     model: Any = None
+    system_fingerprint: Any = None
     error: Any = None
     object: Any = None
     message: Any = None
@@ -64,6 +65,7 @@ class Assembler:
         self._usage: object = None
         self._timings: object = None
         self.model = ""
+        self.server = ""
         self.begun = False
         self.ended = False
 
@@ -123,6 +125,8 @@ class Assembler:
             self._timings = chunk.timings
         if not self.model and isinstance(chunk.model, str):
             self.model = chunk.model
+        if not self.server and isinstance(chunk.system_fingerprint, str):
+            self.server = chunk.system_fingerprint
         if not chunk.choices:
             return []
         choice = chunk.choices[0]
@@ -187,7 +191,16 @@ def _lenient(value: dict[str, Any]) -> _Chunk:
     choices = value.get("choices")
     listed = cast("list[object]", choices) if isinstance(choices, list) else []
     usable = [_choice(cast("dict[str, Any]", c)) for c in listed if isinstance(c, dict)]
-    names = ("usage", "timings", "model", "error", "object", "message", "code")
+    names = (
+        "usage",
+        "timings",
+        "model",
+        "system_fingerprint",
+        "error",
+        "object",
+        "message",
+        "code",
+    )
     return _Chunk(usable, *(value.get(name) for name in names))
 
 
