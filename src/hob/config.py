@@ -47,6 +47,7 @@ class Config:
     stateless_shell: bool = False
     first_token_timeout_s: float | None = None  # None: as the adapter thinks fit
     token_timeout_s: float | None = None
+    load_timeout_s: float | None = None
     max_read_lines: int = 500
     scratchpad: bool = True  # the tool `think`
     max_trace_length: int = 2000  # characters of a thought that are kept
@@ -111,6 +112,7 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "stateless_shell": ("HOB_STATELESS_SHELL",),
     "first_token_timeout_s": ("HOB_FIRST_TOKEN_TIMEOUT",),
     "token_timeout_s": ("HOB_TOKEN_TIMEOUT",),
+    "load_timeout_s": ("HOB_LOAD_TIMEOUT",),
     "max_read_lines": ("HOB_MAX_READ_LINES",),
     "scratchpad": ("HOB_SCRATCHPAD",),
     "max_trace_length": ("HOB_MAX_TRACE_LENGTH",),
@@ -137,6 +139,7 @@ _NUMBERS = {
     "bash_timeout_s": float,
     "first_token_timeout_s": float,
     "token_timeout_s": float,
+    "load_timeout_s": float,
     "max_read_lines": int,
     "max_trace_length": int,
     "context_tokens": int,

@@ -206,7 +206,9 @@ def _model_maker(found: "Found", config: "Config") -> "Callable[[], Model]":
     from hob.models.openai_chat import OpenAIChat
     from hob.models.patience import patience_for
 
-    patience = patience_for(found.base_url, config.first_token_timeout_s, config.token_timeout_s)
+    patience = patience_for(
+        found.base_url, config.first_token_timeout_s, config.token_timeout_s, config.load_timeout_s
+    )
 
     def server(model: str) -> OpenAIChat:
         return OpenAIChat(

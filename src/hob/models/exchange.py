@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -10,12 +10,15 @@ import httpx2
 
 from hob.core.errors import ModelError
 from hob.models.address import is_loopback, server_name
-from hob.models.failures import from_status, quote
+from hob.models.failures import from_status, quote, says_loading
 from hob.models.loopback import KEEP_ALIVE_S, LoopbackTransport
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 _ERROR_BODY_S = 10.0
+# Between two tries while the server loads its model.
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 4.0
 _BAD_PROXY = (
     "A proxy setting in the environment (HTTPS_PROXY, HTTP_PROXY or ALL_PROXY) cannot be used; "
     "write it like http://proxy:3128 or unset it."
@@ -127,26 +130,43 @@ class Exchange:
         self._job = asyncio.ensure_future(step)
         return self._job
 
-    async def open(self) -> bytes | None:
-        """Send the request and return the first piece of the answer, None if it has none."""
+    async def open(self, loading: Callable[[], None] | None = None) -> bytes | None:
+        """Send the request and return the first piece of the answer, None if it has none.
+
+        While the server answers that it loads the model, `loading` is told and the request sent
+        again after a pause; whatever it raises ends the wait.
+        """
+        pause_s = _FIRST_PAUSE_S
+        while not await self._opens(loading):
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        assert self._response is not None
+        self._pieces = self._response.aiter_raw()
+        return await self.read()
+
+    async def _opens(self, loading: Callable[[], None] | None) -> bool:
+        """Send the request; False if the server still loads the model. Raises `ModelError`."""
         try:
-            self._response = await self._client.send(self._request, stream=True)
+            response = await self._client.send(self._request, stream=True)
         except _WIRE_FAILURES as error:
             raise self._unreachable(error) from error
-        status = self._response.status_code
-        encoding = self._response.headers.get("content-encoding", "identity").strip().lower()
+        self._response = response
+        status = response.status_code
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if status != 200:
-            body = b"" if encoding != "identity" else await self._error_body(self._response)
-            headers = self._response.headers
-            raise from_status(self._server, status, headers, body, self._secret)
+            body = b"" if encoding != "identity" else await self._error_body(response)
+            if loading is not None and says_loading(status, body):
+                await response.aclose()
+                loading()
+                return False
+            raise from_status(self._server, status, response.headers, body, self._secret)
         if encoding not in ("identity", ""):
             raise ModelError(
                 "malformed",
                 f"{self._server} sent a compressed answer ({quote(encoding)}) although none was "
                 "asked for; switch compression off there or in the proxy before it.",
             )
-        self._pieces = self._response.aiter_raw()
-        return await self.read()
+        return True
 
     async def read(self) -> bytes | None:
         """Return the next piece, None at the end. Raises `ModelError` (cut)."""
@@ -156,8 +176,8 @@ class Exchange:
         except _WIRE_FAILURES as error:
             raise ModelError(
                 "cut",
-                f"{self._server} broke the connection off in the middle of its answer "
-                f"({_reason(error)}); ask again.",
+                f"{self._server} broke the connection off in the middle of its answer; "
+                "it may have crashed, so look at its log and ask again.",
             ) from error
         if piece is not None:
             self._bytes += len(piece)
@@ -206,6 +226,18 @@ class Exchange:
                 "malformed",
                 f"{self._server} does not speak HTTP ({reason}); check the base URL and the port.",
             )
+        if isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError | httpx2.WriteError):
+            return ModelError(
+                "unreachable",
+                f"{self._server} closed the connection before the first token: it took the request "
+                "and then stopped or crashed; look at its log.",
+            )
+        if isinstance(error, httpx2.ConnectTimeout):
+            return ModelError(
+                "unreachable",
+                f"{self._server} did not take the connection in time; "
+                "start the model server or give its address with --base-url.",
+            )
         return ModelError(
             "unreachable",
             f"{self._server} cannot be reached ({reason}); "
@@ -214,4 +246,6 @@ class Exchange:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error.__cause__, ConnectionRefusedError):
+        return "nothing listens on this port"
     return quote(str(error)) or type(error).__name__

@@ -238,7 +238,7 @@ FAULTS: dict[str, Fault] = {
         Fault(
             "loading",
             "503 while the model loads",
-            "overloaded",
+            "timeout",
             _status(503, "Loading model", "unavailable_error"),
         ),
         Fault(

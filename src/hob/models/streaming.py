@@ -17,6 +17,7 @@ from hob.core.request import Request
 from hob.models.address import server_name
 from hob.models.exchange import Exchange, make_client
 from hob.models.patience import Patience, Watch, patience_for
+from hob.models.progress import progress_of
 
 # After the server's last word only the end of the body comes; having read it, the connection can be used again.
 _LAST_PIECE_S = 0.25
@@ -94,6 +95,7 @@ class HttpModel:
         patience: Patience | None = None,
     ) -> None:
         base_url, api_key = endpoint.base_url, endpoint.api_key
+        self._endpoint = endpoint
         self._model = endpoint.model
         self._api_key = api_key
         self._patience = patience or patience_for(base_url, None, None)
@@ -114,17 +116,17 @@ class HttpModel:
         Raises `ModelError` and nothing else but cancellation. Closing the iterator (use
         `contextlib.aclosing`) or cancelling the task closes the connection: servers then stop.
         """
-        watch = Watch(self._patience, request.deadline_s, self._server)
+        watch = self._watch(request)
         answer = self._reader(self._server, self._api_key)
         body = self._renderer.render(request)
         diverged = self._renderer.diverged
         exchange = self._exchange(body)
         first_token_s: float | None = None
         try:
-            job = exchange.begin(exchange.open())
+            job = exchange.begin(exchange.open(watch.loading))
             while True:
-                while not await watch.arrived(job):
-                    yield watch.notice()
+                async for notice in watch.notices(job):
+                    yield notice
                 if (piece := job.result()) is None:
                     break
                 answer.content_type = exchange.content_type
@@ -148,6 +150,15 @@ class HttpModel:
     async def aclose(self) -> None:
         """Let connections go."""
         await self._client.aclose()
+
+    def _watch(self, request: Request) -> Watch:
+        at, connect_s = self._endpoint, self._patience.connect_s
+
+        def make() -> httpx2.AsyncClient:
+            return make_client(at.base_url, at.api_key, connect_s, at.headers)
+
+        progress = progress_of(at.base_url, at.model, make, request)
+        return Watch(self._patience, request.deadline_s, self._server, progress)
 
     def _exchange(self, body: bytes) -> Exchange:
         sent = self._client.build_request("POST", self._url, content=body)
