@@ -108,6 +108,10 @@ def _usage(usage: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _error_event(status: int, message: str, kind: str) -> bytes:
+    return b"event: error\ndata: %b\n\n" % _error(status, message, kind)
+
+
 MESSAGES = Wire(
     said=_said,
     calls=_calls,
@@ -119,5 +123,5 @@ MESSAGES = Wire(
     hollow=lambda usage: [*_said(Turn()), *_end(Turn(), usage), event("message_stop")],
     document=_document,
     error=_error,
-    error_event=lambda *error: b"event: error\ndata: %b\n\n" % _error(*error),
+    error_event=_error_event,
 )
