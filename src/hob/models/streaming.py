@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Protocol
 
 import httpx2
+from msgspec import Struct
 from msgspec.structs import replace
 
 from hob.core.deltas import Delta
@@ -67,35 +68,40 @@ class AnswerReader(Protocol):
         ...
 
 
+class Endpoint(Struct, frozen=True):
+    """Where a model is asked. `base_url` is normalised; `headers` go in place of the bearer header for the key."""
+
+    base_url: str
+    path: str
+    model: str
+    api_key: str = ""
+    headers: Mapping[str, str] | None = None
+
+
 class HttpModel:
     """A model behind one URL that takes a request by POST and streams its answer.
 
-    It never tries again: the loop does that. `base_url` is normalised; `patience` defaults to `LOCAL`
-    on loopback and `REMOTE` elsewhere. `reader` makes a reader from the server's name and the key (which
-    must not show in any text). `headers` go in place of the bearer header that carries the key. Raises
-    `ModelError` for a key or a proxy setting that is no use.
+    It never tries again: the loop does that. `patience` defaults to `LOCAL` on loopback and `REMOTE`
+    elsewhere. `reader` makes a reader from the server's name and the key (which must not show in any
+    text). Raises `ModelError` for a key or a proxy setting that is no use.
     """
 
     def __init__(
         self,
-        *,
-        base_url: str,
-        path: str,
-        model: str,
+        endpoint: Endpoint,
         renderer: BodyRenderer,
         reader: Callable[[str, str], AnswerReader],
-        api_key: str = "",
         patience: Patience | None = None,
-        headers: Mapping[str, str] | None = None,
     ) -> None:
-        self._model = model
+        base_url, api_key = endpoint.base_url, endpoint.api_key
+        self._model = endpoint.model
         self._api_key = api_key
         self._patience = patience or patience_for(base_url, None, None)
         self._renderer = renderer
         self._reader = reader
         self._server = server_name(base_url)
-        self._url = httpx2.URL(f"{base_url}{path}")
-        self._client = make_client(base_url, api_key, self._patience.connect_s, headers)
+        self._url = httpx2.URL(f"{base_url}{endpoint.path}")
+        self._client = make_client(base_url, api_key, self._patience.connect_s, endpoint.headers)
 
     @property
     def name(self) -> str:
