@@ -9,7 +9,7 @@ from hob.models.answer import Answer
 from hob.models.anthropic_body import MessagesRenderer
 from hob.models.anthropic_events import MessagesAssembler
 from hob.models.patience import Patience
-from hob.models.streaming import HttpModel
+from hob.models.streaming import Endpoint, HttpModel
 
 VERSION = "2023-06-01"
 
@@ -36,16 +36,9 @@ class Anthropic(HttpModel):
         base_url = messages_base(base_url)
         away = not is_loopback(base_url)
         marks = away if cache_marks is None else cache_marks
-        super().__init__(
-            base_url=base_url,
-            path="/messages",
-            model=model,
-            renderer=MessagesRenderer(model, extra, marks=marks, own_ids=away),
-            reader=partial(Answer, assembler=MessagesAssembler),
-            api_key=api_key,
-            patience=patience,
-            headers=key_headers(api_key),
-        )
+        endpoint = Endpoint(base_url, "/messages", model, api_key, key_headers(api_key))
+        renderer = MessagesRenderer(model, extra, marks=marks, own_ids=away)
+        super().__init__(endpoint, renderer, partial(Answer, assembler=MessagesAssembler), patience)
 
 
 def messages_base(base_url: str) -> str:

@@ -16,7 +16,7 @@ from hob.models.json_text import is_complete
 from hob.models.patience import Patience
 from hob.models.responses_body import ResponsesRenderer
 from hob.models.responses_events import ResponsesAssembler
-from hob.models.streaming import HttpModel
+from hob.models.streaming import Endpoint, HttpModel
 
 
 class Responses(HttpModel):
@@ -35,14 +35,10 @@ class Responses(HttpModel):
         extra: Mapping[str, Any] | None = None,
     ) -> None:
         base_url = normalise(base_url)
+        endpoint = Endpoint(base_url, "/responses", model, api_key)
+        renderer = ResponsesRenderer(model, extra, own_ids=not is_loopback(base_url))
         super().__init__(
-            base_url=base_url,
-            path="/responses",
-            model=model,
-            renderer=ResponsesRenderer(model, extra, own_ids=not is_loopback(base_url)),
-            reader=partial(Answer, assembler=ResponsesAssembler),
-            api_key=api_key,
-            patience=patience,
+            endpoint, renderer, partial(Answer, assembler=ResponsesAssembler), patience
         )
 
     async def stream(self, request: Request) -> AsyncGenerator[Delta | Reply, None]:
