@@ -49,11 +49,10 @@ class _Message(Struct):
     @property
     def _text(self) -> object:
         """Return the words, which two of the protocols put into a list of parts."""
-        match self.content:
-            case [{"text": text}]:
-                return cast("object", text)
-            case _:
-                return self.content
+        if isinstance(self.content, list) and len(parts := cast("list[object]", self.content)) == 1:
+            part = parts[0]
+            return cast("dict[str, object]", part).get("text") if isinstance(part, dict) else None
+        return self.content
 
 
 class _Asked(Struct):
