@@ -49,10 +49,11 @@ class _Message(Struct):
     @property
     def _text(self) -> object:
         """Return the words, which two of the protocols put into a list of parts."""
-        if isinstance(self.content, list) and len(parts := cast("list[object]", self.content)) == 1:
-            part = parts[0]
-            return cast("dict[str, object]", part).get("text") if isinstance(part, dict) else None
-        return self.content
+        content = self.content
+        parts = cast("list[object]", content) if isinstance(content, list) else []
+        if len(parts) == 1 and isinstance(parts[0], dict):
+            return cast("dict[str, object]", parts[0]).get("text")
+        return cast("object", content)
 
 
 class _Asked(Struct):
