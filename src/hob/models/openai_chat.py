@@ -18,7 +18,7 @@ class OpenAIChat(HttpModel):
     `break_control_tokens` makes text that looks like a template's control token harmless.
     """
 
-    def __init__(  # noqa: PLR0913: settings by name, each with a default
+    def __init__(  # noqa: PLR0913 - settings by name, each with a default
         self,
         *,
         base_url: str,
