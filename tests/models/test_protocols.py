@@ -19,6 +19,8 @@ READ = ToolSpec(
     "Read a file.",
     '{"type":"object","properties":{"path":{"type":"string"}},"required":["path"]}',
 )
+# The random answers to these must begin with a whole character: where the first token is a part of one,
+# this server (b11549) leaves `message_start` out, and with it the counts of the prompt.
 TALK = (
     UserMessage("Read both files."),
     AssistantMessage(
@@ -33,7 +35,7 @@ TALK = (
     ToolMessage("c-1", "read_file", "one", "call_1"),
     ToolMessage("c-2", "read_file", "two", "call_2"),
     AssistantMessage("Both read."),
-    UserMessage("And now?"),
+    UserMessage("Go on."),
 )
 
 

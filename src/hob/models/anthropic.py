@@ -36,12 +36,9 @@ class Anthropic(HttpModel):
         base_url = messages_base(base_url)
         away = not is_loopback(base_url)
         marks = away if cache_marks is None else cache_marks
-        super().__init__(
-            Endpoint(base_url, "/messages", model, api_key, key_headers(api_key)),
-            MessagesRenderer(model, extra, marks=marks, own_ids=away),
-            partial(Answer, assembler=MessagesAssembler),
-            patience,
-        )
+        endpoint = Endpoint(base_url, "/messages", model, api_key, key_headers(api_key))
+        renderer = MessagesRenderer(model, extra, marks=marks, own_ids=away)
+        super().__init__(endpoint, renderer, partial(Answer, assembler=MessagesAssembler), patience)
 
 
 def messages_base(base_url: str) -> str:

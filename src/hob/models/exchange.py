@@ -51,16 +51,7 @@ def make_client(
             f"The API key for {server_name(base_url)} holds characters that no header can carry; "
             "set it again.",
         )
-    headers = {
-        "User-Agent": "hob",
-        "Accept": "text/event-stream, application/json",
-        "Accept-Encoding": "identity",
-        "Content-Type": "application/json",
-    }
-    if own_headers is not None:
-        headers.update(own_headers)
-    elif api_key:
-        headers["Authorization"] = f"Bearer {api_key}"
+    headers = _headers(api_key, own_headers)
     timeout = httpx2.Timeout(None, connect=connect_s)
     plain = base_url.startswith("http://")
     if plain and is_loopback(base_url):
@@ -97,6 +88,20 @@ async def fetch(url: str, api_key: str, content: bytes | None) -> tuple[int, dic
         raise OSError(_reason(error)) from error
     finally:
         await client.aclose()
+
+
+def _headers(api_key: str, own_headers: Mapping[str, str] | None) -> dict[str, str]:
+    headers = {
+        "User-Agent": "hob",
+        "Accept": "text/event-stream, application/json",
+        "Accept-Encoding": "identity",
+        "Content-Type": "application/json",
+    }
+    if own_headers is not None:
+        headers.update(own_headers)
+    elif api_key:
+        headers["Authorization"] = f"Bearer {api_key}"
+    return headers
 
 
 class Exchange:

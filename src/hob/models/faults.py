@@ -106,8 +106,10 @@ def _ending(*last: _Last, calls: bool = False) -> Act:
     def act(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
         shown = replace(_calling(turn), piece_chars=4) if calls else _talking(turn)
         events = wire.calls(shown, USUAL) if calls else wire.said(shown)
-        ending = (move(wire) if callable(move) else move for move in last)
-        return Performance([*paced(turn, events[: max(2, len(events) // 2)]), *ending])
+        moves: list[Move] = paced(turn, events[: max(2, len(events) // 2)])
+        for move in last:
+            moves.append(move(wire) if callable(move) else move)
+        return Performance(moves)
 
     return act
 

@@ -35,11 +35,10 @@ class Responses(HttpModel):
         extra: Mapping[str, Any] | None = None,
     ) -> None:
         base_url = normalise(base_url)
+        endpoint = Endpoint(base_url, "/responses", model, api_key)
+        renderer = ResponsesRenderer(model, extra, own_ids=not is_loopback(base_url))
         super().__init__(
-            Endpoint(base_url, "/responses", model, api_key),
-            ResponsesRenderer(model, extra, own_ids=not is_loopback(base_url)),
-            partial(Answer, assembler=ResponsesAssembler),
-            patience,
+            endpoint, renderer, partial(Answer, assembler=ResponsesAssembler), patience
         )
 
     async def stream(self, request: Request) -> AsyncGenerator[Delta | Reply, None]:

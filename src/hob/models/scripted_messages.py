@@ -34,7 +34,7 @@ def _calls(turn: Turn, style: CallStyle) -> list[bytes]:
     events: list[bytes] = []
     for number, call in enumerate(turn.calls):
         start = _use(number, call, style)
-        cut = [] if style.whole_object else pieces(turn, call.arguments_text)
+        cut = () if style.whole_object else tuple(pieces(turn, call.arguments_text))
         deltas = ({"type": "input_json_delta", "partial_json": piece} for piece in cut)
         events += _block(before + number if style.index else None, start, *deltas)
     return events
@@ -86,7 +86,7 @@ def _block(index: int | None, start: dict[str, Any], *deltas: dict[str, Any]) ->
 
 def _use(number: int, call: ScriptedCall, style: CallStyle) -> dict[str, Any]:
     ids = {"own": {"id": f"toolu_{number}"}, "none": {}, "same": {"id": "toolu_same"}}[style.ids]
-    given = msgspec.json.decode(call.arguments_text) if style.whole_object else {}
+    given: object = msgspec.json.decode(call.arguments_text) if style.whole_object else {}
     return {"type": "tool_use", **ids, "name": call.name, "input": given}
 
 
@@ -108,6 +108,10 @@ def _usage(usage: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _error_event(status: int, message: str, kind: str) -> bytes:
+    return b"event: error\ndata: %b\n\n" % _error(status, message, kind)
+
+
 MESSAGES = Wire(
     said=_said,
     calls=_calls,
@@ -119,5 +123,5 @@ MESSAGES = Wire(
     hollow=lambda usage: [*_said(Turn()), *_end(Turn(), usage), event("message_stop")],
     document=_document,
     error=_error,
-    error_event=lambda *error: b"event: error\ndata: %b\n\n" % _error(*error),
+    error_event=_error_event,
 )

@@ -25,7 +25,7 @@ def _said(turn: Turn) -> list[bytes]:
         if text:
             number = int(kind == "message" and bool(turn.reasoning))
             place = {"item_id": f"{kind}_0", "output_index": number, "content_index": 0}
-            item = {"type": kind, "id": f"{kind}_0", "content": []}
+            item: dict[str, Any] = {"type": kind, "id": f"{kind}_0", "content": []}
             events.append(event("response.output_item.added", output_index=number, item=item))
             events += [event(f"{name}.delta", **place, delta=p) for p in pieces(turn, text)]
             events.append(event(f"{name}.done", **place, text=text))
@@ -43,7 +43,7 @@ def _calls(turn: Turn, style: CallStyle) -> list[bytes]:
         begun = {**whole, "arguments": "", "status": "in_progress"}
         events.append(event("response.output_item.added", **place, item=begun))
         place["item_id"] = whole["id"]
-        cut = [] if style.whole_object else pieces(turn, call.arguments_text)
+        cut = () if style.whole_object else tuple(pieces(turn, call.arguments_text))
         name = "response.function_call_arguments"
         events += [event(f"{name}.delta", **place, delta=piece) for piece in cut]
         events.append(event(f"{name}.done", **place, arguments=whole["arguments"]))

@@ -49,11 +49,11 @@ class _Message(Struct):
     @property
     def _text(self) -> object:
         """Return the words, which two of the protocols put into a list of parts."""
-        match self.content:
-            case [{"text": text}]:
-                return cast("object", text)
-            case _:
-                return self.content
+        content = self.content
+        parts = cast("list[object]", content) if isinstance(content, list) else []
+        if len(parts) == 1 and isinstance(parts[0], dict):
+            return cast("dict[str, object]", parts[0]).get("text")
+        return cast("object", content)
 
 
 class _Asked(Struct):

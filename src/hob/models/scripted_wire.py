@@ -159,6 +159,10 @@ def _whole(number: int, call: ScriptedCall) -> dict[str, Any]:
     return {"id": f"call_{number}", "type": "function", "function": function}
 
 
+def _error_event(status: int, message: str, kind: str) -> bytes:
+    return b"data: %b\n\n" % error_document(status, message, kind)
+
+
 CHAT = Wire(
     said=_said,
     calls=_calls,
@@ -168,5 +172,5 @@ CHAT = Wire(
     hollow=lambda usage: [chunk(None), chunk(None), chunk(None, usage=usage), DONE],
     document=document,
     error=error_document,
-    error_event=lambda *error: b"data: %b\n\n" % error_document(*error),
+    error_event=_error_event,
 )
