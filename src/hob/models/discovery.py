@@ -1,6 +1,6 @@
 """Which model to talk to when nobody, or not everybody, has said so. Never a cloud by accident.
 
-    flags > HOB_* > OPENAI_BASE_URL > a server on the usual ports of this machine > offline
+    flags > HOB_* > OPENAI_BASE_URL > ANTHROPIC_BASE_URL > OLLAMA_HOST > usual ports of this machine > offline
 
 A key goes only where it belongs: to the server it was given with, never to one that was found.
 """
@@ -11,6 +11,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hob.core.errors import ModelError
 from hob.models.address import host_and_port, is_loopback, normalise, server_name
@@ -39,6 +40,9 @@ class Wishes(Struct, frozen=True):
     hob_api_key: str = ""
     openai_base_url: str = ""
     openai_api_key: str = ""
+    anthropic_base_url: str = ""
+    anthropic_api_key: str = ""
+    protocol: str = ""  # chat, responses or messages; empty: as the server's address says
     ollama_host: str = ""  # as OLLAMA_HOST is written; looked at before the usual ports
     ports: tuple[int, ...] = USUAL_PORTS
 
@@ -55,6 +59,7 @@ class Found(Struct, frozen=True):
     why: str
     kind: ServerKind
     facts: ServerFacts | None = None
+    protocol: str = "chat"
 
     @property
     def card(self) -> ModelFacts:
@@ -68,9 +73,9 @@ class Found(Struct, frozen=True):
 async def discover(wishes: Wishes) -> Found:
     """Return the model to use.
 
-    With a base URL and a model nothing is asked of the network: the first call will tell. A base
-    URL alone is asked for its models, and a server that was named but cannot serve is an error and
-    never replaced by another one. Raises `ModelError`.
+    A server of this machine is asked what it is. With a base URL elsewhere and a model nothing is asked of
+    the network: the first call will tell. A base URL alone is asked for its models, and a server that was
+    named but cannot serve is an error and never replaced by another one. Raises `ModelError`.
     """
     model = wishes.model or wishes.hob_model
     if model == OFFLINE:
@@ -79,6 +84,9 @@ async def discover(wishes: Wishes) -> Found:
     if not base_url:
         return await _look_around(model, wishes)
     base_url = normalise(base_url)
+    protocol = wishes.protocol or ("messages" if origin == "ANTHROPIC_BASE_URL" else "chat")
+    if not model and protocol == "messages" and not is_loopback(base_url):
+        raise ModelError("refused", f"{server_name(base_url)} needs a model: name it with --model.")
     if not model:
         facts = await _ask(base_url, api_key)
         base_url, model = facts.base_url, _first(facts)
@@ -88,7 +96,8 @@ async def discover(wishes: Wishes) -> Found:
             )
             raise ModelError("refused", text)
     why = f"Using {model!r} at {server_name(base_url)}, as {origin} says."
-    return await _known(base_url, model, api_key, why)
+    found = await _known(base_url, model, api_key, why)
+    return replace(found, protocol=protocol)
 
 
 async def _known(base_url: str, model: str, api_key: str, why: str) -> Found:
@@ -114,6 +123,9 @@ def _named(wishes: Wishes) -> tuple[str, str, str]:
     if wishes.openai_base_url:
         keys = wishes.api_key or wishes.hob_api_key or wishes.openai_api_key
         return wishes.openai_base_url, keys, "OPENAI_BASE_URL"
+    if wishes.anthropic_base_url:
+        keys = wishes.api_key or wishes.hob_api_key or wishes.anthropic_api_key
+        return wishes.anthropic_base_url, keys, "ANTHROPIC_BASE_URL"
     return "", "", ""
 
 
@@ -162,7 +174,8 @@ async def _look_around(model: str, wishes: Wishes) -> Found:
         chosen = _matching(offer, model) if model else _first(offer)
         if chosen:
             why = f"Using {chosen!r} at {server_name(base_url)}, found on this machine."
-            return await _known(base_url, chosen, "", why)
+            found = await _known(base_url, chosen, "", why)
+            return replace(found, protocol=wishes.protocol or "chat")
     failed = " ".join(str(offer) for offer in offers if isinstance(offer, ModelError))
     if model:
         names = [m.name for o in offers if isinstance(o, ServerFacts) for m in o.models]
