@@ -37,6 +37,11 @@ def parser() -> argparse.ArgumentParser:
     tools.add_argument("action", nargs="?", choices=["list"], default="list")
     _tool_options(tools, argparse.SUPPRESS)
     tools.add_argument("--json", action="store_true", help="the schemas as JSON")
+    models = commands.add_parser(
+        "models", help="the model servers that are there, and their real windows"
+    )
+    models.add_argument("--base-url", metavar="URL", help="this server too")
+    models.add_argument("--json", action="store_true")
     context = commands.add_parser(
         "context", help="what fills the window of a session, and what was computed again"
     )
