@@ -11,12 +11,13 @@ from contextlib import aclosing
 import msgspec
 from msgspec.structs import replace
 
-from hob.core.deltas import Delta, ReasoningDelta
+from hob.core.deltas import Delta
 from hob.core.errors import ModelError
 from hob.core.messages import AssistantMessage, Reply, ToolCall
 from hob.core.ports import Model
 from hob.core.request import Request
 from hob.models.json_text import NOT_JSON
+from hob.models.second_look import note_thought
 from hob.models.tool_syntax.hints import hint_for
 from hob.models.tool_syntax.offers import Offered
 from hob.models.tool_syntax.repair import repair_arguments
@@ -45,34 +46,32 @@ class SecondParser:
 
     async def stream(self, request: Request) -> AsyncGenerator[Delta | Reply, None]:
         """Yield deltas as they come and end with one `Reply`; see `Model.stream`. Raises `ModelError`."""
-        self.problem = self.tool = ""
         thoughts: list[str] = []
         try:
-            async with aclosing(self._parts(request, thoughts)) as parts:
-                async for part in parts:
-                    yield part
+            async with aclosing(self._model.stream(request)) as stream:
+                async for part in stream:
+                    note_thought(thoughts, part)
+                    yield self.read(part, request) if isinstance(part, Reply) else part
         except ModelError as error:
-            # An answer of nothing but thoughts is an error, except where the call was taken for a thought.
-            message = AssistantMessage(reasoning="".join(thoughts))
-            found = self._from_reasoning(message, request) if error.kind == "empty" else message
-            if not found.calls:
-                raise
-            yield Reply(found)
+            yield self.rescue(error, "".join(thoughts), request)
 
-    async def _parts(
-        self, request: Request, thoughts: list[str]
-    ) -> AsyncGenerator[Delta | Reply, None]:
-        async with aclosing(self._model.stream(request)) as stream:
-            async for part in stream:
-                if isinstance(part, ReasoningDelta):
-                    thoughts.append(part.text)
-                yield self._read(part, request) if isinstance(part, Reply) else part
+    def rescue(self, error: ModelError, thoughts: str, request: Request) -> Reply:
+        """Return the reply behind thoughts that the server took for all there is; else raise the error."""
+        self.problem = self.tool = ""
+        # An answer of nothing but thoughts is an error, except where the call was taken for a thought.
+        message = AssistantMessage(reasoning=thoughts)
+        found = self._from_reasoning(message, request) if error.kind == "empty" else message
+        if not found.calls:
+            raise error
+        return Reply(found)
 
     async def aclose(self) -> None:
         """Let connections go."""
         await self._model.aclose()
 
-    def _read(self, reply: Reply, request: Request) -> Reply:
+    def read(self, reply: Reply, request: Request) -> Reply:
+        """Return the reply with the calls that are in it. Raises `ModelError` for one that cannot be read."""
+        self.problem = self.tool = ""
         message = reply.message
         if message.calls:
             calls = tuple(
