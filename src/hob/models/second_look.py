@@ -37,30 +37,32 @@ class SecondLook:
         try:
             async with aclosing(self._model.stream(request)) as stream:
                 async for part in stream:
-                    note_thought(thoughts, part)
-                    yield self._seen(part, request) if isinstance(part, Reply) else part
+                    _note_thought(thoughts, part)
+                    yield self.seen(part, request) if isinstance(part, Reply) else part
         except ModelError as error:
             if error.kind != "empty" or not any(map(_has_sign, thoughts)):
                 raise
-            yield self._parser().rescue(error, "".join(thoughts), request)
+            yield self.parser().rescue(error, "".join(thoughts), request)
 
     async def aclose(self) -> None:
         """Let connections go."""
         await self._model.aclose()
 
-    def _seen(self, reply: Reply, request: Request) -> Reply:
+    def seen(self, reply: Reply, request: Request) -> Reply:
+        """Return a reply, read a second time if it may need it."""
         if not _may_need(reply.message, request):
             return reply
-        return self._parser().read(reply, request)
+        return self.parser().read(reply, request)
 
-    def _parser(self) -> "SecondParser":
+    def parser(self) -> "SecondParser":
+        """Return the parser, loaded at its first use."""
         if self._loaded is None:
             kind: type[SecondParser] = import_module("hob.models.tool_syntax").SecondParser
             self._loaded = kind(self._model)
         return self._loaded
 
 
-def note_thought(thoughts: list[str], part: Delta | Reply) -> None:
+def _note_thought(thoughts: list[str], part: Delta | Reply) -> None:
     """Keep what a model thinks while it streams."""
     if isinstance(part, ReasoningDelta):
         thoughts.append(part.text)

@@ -5,19 +5,15 @@ template writes the calls again, as it does for those that it read itself: the h
 them, and every request still begins with the one before it. What streams by is shown as it comes, frames too.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-
 import msgspec
 from msgspec.structs import replace
 
-from hob.core.deltas import Delta
 from hob.core.errors import ModelError
 from hob.core.messages import AssistantMessage, Reply, ToolCall
 from hob.core.ports import Model
 from hob.core.request import Request
 from hob.models.json_text import NOT_JSON
-from hob.models.second_look import note_thought
+from hob.models.second_look import SecondLook
 from hob.models.tool_syntax.hints import hint_for
 from hob.models.tool_syntax.offers import Offered
 from hob.models.tool_syntax.repair import repair_arguments
@@ -25,7 +21,7 @@ from hob.models.tool_syntax.scan import ORPHAN
 from hob.models.tool_syntax.syntax import Parsed, calls_in_text, may_hold_calls
 
 
-class SecondParser:
+class SecondParser(SecondLook):
     """Any model, with the calls found that its server left in the text or handed on broken.
 
     `recovered` counts the calls that only this parser could read, `dialect` is that of the last ones ("native"
@@ -33,27 +29,19 @@ class SecondParser:
     """
 
     def __init__(self, model: Model) -> None:
-        self._model = model
+        super().__init__(model)
         self.recovered = 0
         self.dialect = ""
         self.problem = ""
         self.tool = ""
 
-    @property
-    def name(self) -> str:
-        """Return the model's name for people."""
-        return self._model.name
+    def seen(self, reply: Reply, request: Request) -> Reply:
+        """Return the reply as it is read here, whatever it looks like."""
+        return self.read(reply, request)
 
-    async def stream(self, request: Request) -> AsyncGenerator[Delta | Reply, None]:
-        """Yield deltas as they come and end with one `Reply`; see `Model.stream`. Raises `ModelError`."""
-        thoughts: list[str] = []
-        try:
-            async with aclosing(self._model.stream(request)) as stream:
-                async for part in stream:
-                    note_thought(thoughts, part)
-                    yield self.read(part, request) if isinstance(part, Reply) else part
-        except ModelError as error:
-            yield self.rescue(error, "".join(thoughts), request)
+    def parser(self) -> "SecondParser":
+        """Return itself."""
+        return self
 
     def rescue(self, error: ModelError, thoughts: str, request: Request) -> Reply:
         """Return the reply behind thoughts that the server took for all there is; else raise the error."""
@@ -64,10 +52,6 @@ class SecondParser:
         if not found.calls:
             raise error
         return Reply(found)
-
-    async def aclose(self) -> None:
-        """Let connections go."""
-        await self._model.aclose()
 
     def read(self, reply: Reply, request: Request) -> Reply:
         """Return the reply with the calls that are in it. Raises `ModelError` for one that cannot be read."""
