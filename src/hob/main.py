@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _carry_out(options)
     except BrokenPipeError:
         # The reader of our output has gone. For a list (`hob sessions list | head`) nothing is wrong.
-        if options.command in ("sessions", "tools", "diff", "context"):
+        if options.command in ("sessions", "tools", "diff", "context", "models"):
             return 0
         print("hob: nobody reads the output any more, so the run was stopped.", file=sys.stderr)
         return ERROR
@@ -69,6 +69,7 @@ def _carry_out(options: Namespace) -> int:
         "demo": _demo,
         "context": _context,
         "doctor": _doctor,
+        "models": _models,
         **dict.fromkeys(UNDO_COMMANDS, _undo),
     }
     return asyncio.run(commands.get(options.command, _run)(options))
@@ -96,6 +97,19 @@ async def _doctor(options: Namespace) -> int:
     found = await discover(_wishes(config))
     folder = config.data_dir / "profiles"
     return await doctor_command(options, found, folder, SystemClock().now_ms())
+
+
+async def _models(options: Namespace) -> int:
+    from hob.config import load
+
+    wishes = _wishes(load(_settings(options)))
+    if options.action == "bench":
+        from hob.cli.models_bench import bench_command
+
+        return await bench_command(options, wishes)
+    from hob.cli.models import models_command
+
+    return await models_command(options, wishes)
 
 
 async def _undo(options: Namespace) -> int:

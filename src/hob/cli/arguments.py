@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from hob import __version__
 from hob.cli.doctor_arguments import add_doctor
+from hob.cli.models_bench_arguments import add_bench
 from hob.cli.numbers import positive
 from hob.cli.undo_arguments import UNDO_COMMANDS, add_undo
 
@@ -57,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _model_options(doctor, top_level=False)
     add_doctor(doctor)
+    _add_models(commands)
     return top
 
 
@@ -263,3 +265,12 @@ def _add_sessions(commands: "Commands") -> None:
     rename.add_argument("name")
     remove = actions.add_parser("rm", help="remove sessions")
     remove.add_argument("session", nargs="+")
+
+
+def _add_models(commands: "Commands") -> None:
+    models = commands.add_parser("models", help="measure how well models call tools")
+    models.add_argument(
+        "--base-url", default=argparse.SUPPRESS, metavar="URL", help="this server instead"
+    )
+    models.add_argument("--json", action="store_true")
+    add_bench(models.add_subparsers(dest="action", metavar="ACTION", required=False))

@@ -111,7 +111,7 @@ class Attempt:
 
     async def _calls(self, step: Step) -> str:
         """Take the calls of a step from one answer or from several, and send the results back."""
-        left = list(step.calls)
+        left: list[Wanted] = list(step.calls)
         first = True
         while left:
             message, form = await self._ask()

@@ -1,4 +1,4 @@
-"""The judge: do the calls of an answer fit the tools' schemas, and are they the ones that were wanted?"""
+"""The judge: whether the calls of an answer fit the tools' schemas, and whether they are the ones wanted."""
 
 from collections.abc import Sequence
 from typing import Any, cast

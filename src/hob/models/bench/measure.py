@@ -13,7 +13,7 @@ from hob.core.messages import Reply, UserMessage
 from hob.core.ports import Model
 from hob.core.request import Request
 from hob.models.bench.attempt import Attempt, Line
-from hob.models.bench.row import Outcome, Row
+from hob.models.bench.row import NATIVE, REPAIRED, Outcome, Row
 from hob.models.bench.tasks import TASKS, Task
 from hob.models.doctor.server import describe
 from hob.models.doctor.wire import Wire
@@ -57,7 +57,7 @@ def adapter(target: Target) -> Model:
 
 async def measure(
     target: Target,
-    plan: Plan = Plan(),
+    plan: Plan,
     told: Callable[[str], None] = lambda _: None,
     make: Callable[[Target], Model] = adapter,
 ) -> Row:
@@ -95,7 +95,7 @@ class _Run:
             await self._describe()
             outcomes = await self._tasks(native, "calls", self._plan.tasks)
             self.row = replace(self.row, outcomes=outcomes)
-            if any("native" in one.forms for one in outcomes):
+            if any(form in (NATIVE, REPAIRED) for one in outcomes for form in one.forms):
                 return
             tasks = [task for task in self._plan.tasks if task.in_text]
             in_text = TextProtocol(native, _EDIT_FORMAT)

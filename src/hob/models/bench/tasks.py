@@ -114,7 +114,7 @@ _ADDRESS = {
     "additionalProperties": False,
 }
 _LINES = 'She said "it\'s done", not "it is".\nC:\\temp\\new {"a": 1}'
-_GREETING = "Grüße aus Köln – 東京 🚀"
+_GREETING = "Grüße aus Köln, 東京 🚀"
 
 # The most telling come first: a run may be limited to the first few.
 TASKS: tuple[Task, ...] = (
