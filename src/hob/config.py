@@ -8,6 +8,7 @@ from pathlib import Path
 
 MODES = ("read-only", "workspace-write", "full", "locked")
 EDIT_FORMATS = ("tools", "diff", "diff-fenced", "whole", "udiff", "architect")
+PROTOCOLS = ("chat", "responses", "messages")
 SANDBOXES = ("local", "docker", "remote")
 MODE_ALIASES = {
     "plan": "read-only",
@@ -34,6 +35,12 @@ class Config:
     api_key: str = ""
     openai_base_url: str = ""
     openai_api_key: str = ""
+    anthropic_base_url: str = ""
+    anthropic_api_key: str = ""
+    protocol: str = ""  # empty: as the server's address says
+    keep_alive: str = "60m"  # how long Ollama keeps the model
+    think: bool | None = None  # None: as the model does by itself
+    slot: int | None = None  # of llama.cpp, if it is ours alone
     permission_mode: str = "workspace-write"
     max_steps: int | None = None
     max_wall_s: float | None = None
@@ -47,6 +54,7 @@ class Config:
     stateless_shell: bool = False
     first_token_timeout_s: float | None = None  # None: as the adapter thinks fit
     token_timeout_s: float | None = None
+    load_timeout_s: float | None = None
     max_read_lines: int = 500
     scratchpad: bool = True  # the tool `think`
     max_trace_length: int = 2000  # characters of a thought that are kept
@@ -89,6 +97,9 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str] | None = No
     values["edit_format"] = _edit_format(str(values.get("edit_format", "tools")))
     _check_sandbox(values)
     _check_marks(values)
+    if (protocol := str(values.get("protocol", ""))) not in ("", *PROTOCOLS):
+        known = ", ".join(PROTOCOLS)
+        raise ConfigError(f"Protocol {protocol!r} is not known: give one of {known}.")
     return Config(**values, origins=origins)  # pyright: ignore[reportArgumentType]
 
 
@@ -98,6 +109,12 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "openai_base_url": ("OPENAI_BASE_URL",),
     "openai_api_key": ("OPENAI_API_KEY",),
     "api_key": ("HOB_API_KEY",),
+    "anthropic_base_url": ("ANTHROPIC_BASE_URL",),
+    "anthropic_api_key": ("ANTHROPIC_API_KEY",),
+    "protocol": ("HOB_PROTOCOL",),
+    "keep_alive": ("HOB_KEEP_ALIVE",),
+    "think": ("HOB_THINK",),
+    "slot": ("HOB_SLOT",),
     "permission_mode": ("HOB_PERMISSION_MODE",),
     "max_steps": ("HOB_MAX_STEPS",),
     "max_wall_s": ("HOB_MAX_WALL_TIME",),
@@ -111,6 +128,7 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "stateless_shell": ("HOB_STATELESS_SHELL",),
     "first_token_timeout_s": ("HOB_FIRST_TOKEN_TIMEOUT",),
     "token_timeout_s": ("HOB_TOKEN_TIMEOUT",),
+    "load_timeout_s": ("HOB_LOAD_TIMEOUT",),
     "max_read_lines": ("HOB_MAX_READ_LINES",),
     "scratchpad": ("HOB_SCRATCHPAD",),
     "max_trace_length": ("HOB_MAX_TRACE_LENGTH",),
@@ -137,6 +155,7 @@ _NUMBERS = {
     "bash_timeout_s": float,
     "first_token_timeout_s": float,
     "token_timeout_s": float,
+    "load_timeout_s": float,
     "max_read_lines": int,
     "max_trace_length": int,
     "context_tokens": int,
@@ -152,6 +171,7 @@ _SWITCHED = frozenset(
         "auto_commit",
         "commit_trailer",
         "scratchpad",
+        "think",
         "compress_diffs",
         "externalize_reasoning",
     }
@@ -177,6 +197,10 @@ def _convert(name: str, text: str, origin: str) -> object:
         if not 0 < number < float("inf"):
             raise ConfigError(f"{origin} is {text!r}: give a number above zero.")
         return number
+    if name == "slot":
+        if not text.isdecimal():
+            raise ConfigError(f"{origin} is {text!r}: give the number of a slot, from 0 on.")
+        return int(text)
     if name == "checkpoints" and text not in CHECKPOINTS:
         raise ConfigError(f"{origin} is {text!r}: give one of {', '.join(CHECKPOINTS)}.")
     if name in _SWITCHED:

@@ -11,11 +11,8 @@ from typing import TYPE_CHECKING
 from hob.cli.arguments import UNDO_COMMANDS, conflict, parser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hob.config import Config
-    from hob.core.ports import Model
-    from hob.models.discovery import Found, Wishes
+    from hob.models.discovery import Wishes
 
 ERROR, USAGE, INPUT, CONFIG = 1, 2, 42, 52
 DEFAULT_STEPS = 40
@@ -150,8 +147,10 @@ async def _run(options: Namespace) -> int:
     from hob.cli.run import Task, run_task, with_standard_input
     from hob.cli.workspace import far_workspace, real_workspace
     from hob.config import load
+    from hob.core.tokens import estimate_head
     from hob.models.discovery import discover
-    from hob.wiring import open_house
+    from hob.models.make import prepare
+    from hob.wiring import agent, open_house
 
     output_format = options.output_format or "text"
     config = load(_settings(options))
@@ -163,14 +162,17 @@ async def _run(options: Namespace) -> int:
         text = with_standard_input(text)
     interactive = output_format == "text" and _somebody_is_there()
     found = await discover(_wishes(config))
+    who = agent(config.with_tools, scratchpad=config.scratchpad)
+    prepared = prepare(found, config, estimate_head(who.instructions, who.tools))
     if output_format == "text":
-        print(found.why, file=sys.stderr)
+        print("\n".join([found.why, *prepared.words]), file=sys.stderr)
     async with open_house(
-        config,
-        _model_maker(found, config),
+        prepared.config,
+        prepared.make,
         interactive=interactive,
         keep=not options.no_session,
         default_steps=OFFLINE_STEPS if found.kind == "offline" else DEFAULT_STEPS,
+        window_tokens=prepared.window_tokens,
     ) as house:
         task = Task(
             text=text,
@@ -208,41 +210,19 @@ def _wishes(config: "Config") -> "Wishes":
         hob_api_key=config.api_key,
         openai_base_url=config.openai_base_url,
         openai_api_key=config.openai_api_key,
+        anthropic_base_url=config.anthropic_base_url,
+        anthropic_api_key=config.anthropic_api_key,
+        protocol=config.protocol,
+        ollama_host=config.environment.get("OLLAMA_HOST")
+        or config.environment.get("OLLAMA_API_BASE", ""),
     )
-
-
-def _model_maker(found: "Found", config: "Config") -> "Callable[[], Model]":
-    """Return what makes the model of a session; only the adapter that is used is imported."""
-    if found.kind == "offline":
-        from hob.models.offline.model import OfflineModel
-
-        return OfflineModel
-    from hob.models.openai_chat import OpenAIChat
-    from hob.models.patience import patience_for
-
-    patience = patience_for(found.base_url, config.first_token_timeout_s, config.token_timeout_s)
-
-    def server(model: str) -> OpenAIChat:
-        return OpenAIChat(
-            base_url=found.base_url, model=model, api_key=found.api_key, patience=patience
-        )
-
-    if config.edit_format == "tools":
-        return lambda: server(found.model)
-    if config.edit_format == "architect":
-        from hob.models.architect import Architect
-
-        editor = config.editor_model or found.model
-        return lambda: Architect(server(found.model), server(editor))
-    from hob.models.text_protocol import TextProtocol
-
-    return lambda: TextProtocol(server(found.model), config.edit_format)
 
 
 def _settings(options: Namespace) -> dict[str, object]:
     names = (
         "base_url",
         "model",
+        "protocol",
         "permission_mode",
         "max_steps",
         "max_wall_s",

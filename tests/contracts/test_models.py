@@ -11,8 +11,10 @@ from hob.core.deltas import CallDelta, Notice, ReasoningDelta, TextDelta
 from hob.core.errors import RETRYABLE, ModelError
 from hob.core.messages import AssistantMessage, Reply, ToolMessage, UserMessage
 from hob.core.request import Request
+from hob.models.anthropic import Anthropic
 from hob.models.openai_chat import OpenAIChat
 from hob.models.patience import Patience
+from hob.models.responses import Responses
 from hob.models.scripted import FAULTS, Scripted, ScriptedCall, Turn, serve
 
 READ = ScriptedCall("read_file", {"path": "README.md"})
@@ -25,9 +27,9 @@ async def in_process(script):
 
 
 @asynccontextmanager
-async def over_http(script, host="127.0.0.1"):
+async def over_http(script, host="127.0.0.1", protocol=OpenAIChat):
     with serve(script) as server:
-        model = OpenAIChat(
+        model = protocol(
             base_url=server.base_url.replace("127.0.0.1", host),
             model="scripted",
             patience=Patience(first_token_s=None, between_tokens_s=None),
@@ -45,7 +47,17 @@ def over_the_general_transport(script):
     return over_http(script, "127.1")
 
 
-@pytest.fixture(params=[in_process, over_http, over_the_general_transport])
+def over_messages(script):
+    return over_http(script, protocol=Anthropic)
+
+
+def over_responses(script):
+    return over_http(script, protocol=Responses)
+
+
+@pytest.fixture(
+    params=[in_process, over_http, over_the_general_transport, over_messages, over_responses]
+)
 def adapter(request):
     return request.param
 
@@ -129,7 +141,8 @@ def test_a_growing_prompt_is_reused(adapter):
 
     first, second = asyncio.run(main())
     assert first.cached_tokens == 0
-    assert first.prompt_tokens - 1 <= second.cached_tokens <= first.prompt_tokens
+    # Only what closes a body (brackets, a limit: 22 bytes at most) is not in the next one.
+    assert first.prompt_tokens - 6 <= second.cached_tokens <= first.prompt_tokens
     assert second.cached_tokens < second.prompt_tokens
 
 
@@ -207,10 +220,11 @@ def test_closing_the_iterator_early_ends_it(adapter):
     assert asyncio.run(asyncio.wait_for(main(), 30)) == WORDS * 9
 
 
-def test_a_cancelled_call_closes_its_connection():
+@pytest.mark.parametrize("protocol", [OpenAIChat, Anthropic, Responses])
+def test_a_cancelled_call_closes_its_connection(protocol):
     async def main():
         with serve([Turn(text=WORDS * 9, gap_s=0.02)]) as server:
-            model = OpenAIChat(base_url=server.base_url, model="m")
+            model = protocol(base_url=server.base_url, model="m")
             async with aclosing(model.stream(ask())) as stream:
                 await anext(stream)
             await asyncio.to_thread(server.left.wait, 10)

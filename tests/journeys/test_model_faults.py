@@ -22,7 +22,7 @@ SPECS = tuple(
     ToolSpec(name, "", PARAMETERS, "execute", "never") for name in ("list_dir", "read_file")
 )
 CALL = ScriptedCall("read_file", {"path": "README.md", "n": 7})
-PATIENCE = Patience(first_token_s=0.5, between_tokens_s=0.6, settle_s=0.3)
+PATIENCE = Patience(load_s=0.3, first_token_s=0.5, between_tokens_s=0.6, settle_s=0.3)
 
 # In these the call that was asked for is not run: it never came whole, or never came.
 NO_CALL = {"length_in_call"}

@@ -125,12 +125,16 @@ def test_a_call_that_could_not_be_read_is_named_and_forgotten_with_the_next_answ
     async def main() -> list[tuple[str, str]]:
         model = SecondParser(Scripted([Turn(text=FRAME[:50]), Turn(text="Done.")]))
         seen: list[tuple[str, str]] = []
-        for messages in (
-            (UserMessage("Go."),),
-            (UserMessage("Go."), AssistantMessage("x"), UserMessage("On.")),
-        ):
-            await everything(model, ask(*messages))
-            seen.append((model.problem, model.tool))
+        asked = ask(UserMessage("Go."))
+        for variation in (0, 1):
+            with pytest.raises(ModelError, match="Send it again, whole") as caught:
+                await everything(model, replace(asked, variation=variation))
+            assert caught.value.kind == "malformed"
+        items = await everything(model, replace(asked, variation=2))
+        assert items[-1].message == AssistantMessage(FRAME[:50])
+        seen.append((model.problem, model.tool))
+        await everything(model, ask(UserMessage("Go."), AssistantMessage("x"), UserMessage("On.")))
+        seen.append((model.problem, model.tool))
         return seen
 
     assert asyncio.run(main()) == [("its frame or its arguments are cut off", "bash"), ("", "")]

@@ -9,6 +9,7 @@ import pytest
 
 from hob.core.errors import ModelError
 from hob.models.discovery import Found, Wishes, discover
+from hob.models.facts import ModelFacts, ServerFacts
 from hob.models.script import Turn
 from hob.models.scripted_server import serve
 
@@ -68,7 +69,7 @@ def server():
 def test_the_order_and_whose_key_goes_where(wishes, expected):
     found = find(**wishes)
     assert (found.base_url, found.model, found.api_key) == expected
-    assert found.kind == "openai_chat"
+    assert found.kind == "openai"
     assert found.why.endswith("says.")
 
 
@@ -76,7 +77,8 @@ def test_a_base_url_alone_is_asked_for_its_models(server):
     found = find(base_url=server.base_url)
     where = server.base_url.removeprefix("http://").removesuffix("/v1")
     why = f"Using 'qwen3-coder' at {where}, as --base-url says."
-    assert found == Found(server.base_url, "qwen3-coder", "", why, "openai_chat")
+    facts = ServerFacts("openai", server.base_url, models=(ModelFacts("qwen3-coder"),))
+    assert found == Found(server.base_url, "qwen3-coder", "", why, "openai", facts)
 
 
 @pytest.mark.parametrize("tail", ["", "/", "/v1/", "/v1/chat/completions"])

@@ -110,6 +110,12 @@ def _model_options(to: argparse.ArgumentParser, *, top_level: bool) -> None:
         help="OpenAI-compatible server, as http://127.0.0.1:8080/v1",
     )
     to.add_argument(
+        "--protocol",
+        default=unset,
+        metavar="NAME",
+        help="chat (default), responses (OpenAI Responses) or messages (Anthropic)",
+    )
+    to.add_argument(
         "--edit-format",
         default=unset,
         metavar="FORMAT",

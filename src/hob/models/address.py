@@ -5,19 +5,21 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from hob.core.errors import ModelError
 
-_ENDPOINT = "/chat/completions"
+_ENDPOINTS = ("/chat/completions", "/messages", "/responses")
 
 
 def normalise(base_url: str) -> str:
     """Return the base URL with a scheme, with `/v1` for a missing path, without a slash at the end.
 
-    `localhost:8080`, `http://localhost:8080/`, `…/v1` and `…/v1/chat/completions` all become
-    `http://localhost:8080/v1`; any other path is kept as it is. Raises `ModelError` (refused) for
-    what is no HTTP address.
+    `localhost:8080`, `http://localhost:8080/`, `…/v1` and `…/v1/chat/completions` (or another
+    protocol's endpoint) all become `http://localhost:8080/v1`; any other path is kept as it is. Raises
+    `ModelError` (refused) for what is no HTTP address.
     """
     text = base_url.strip()
     parts = _split(text if "://" in text else f"http://{text}", base_url)
-    path = parts.path.rstrip("/").removesuffix(_ENDPOINT).rstrip("/")
+    path = parts.path.rstrip("/")
+    for endpoint in _ENDPOINTS:
+        path = path.removesuffix(endpoint).rstrip("/")
     return urlunsplit((parts.scheme, parts.netloc, path or "/v1", "", ""))
 
 

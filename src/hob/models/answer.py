@@ -1,8 +1,11 @@
 """The body of one answer, whatever it turns out to be: an event stream, a document, a web page."""
 
+from collections.abc import Callable
+from typing import Protocol
+
 from hob.core.deltas import Delta
 from hob.core.errors import ModelError
-from hob.core.messages import Reply, Timings
+from hob.core.messages import AssistantMessage, Reply, Timings, Usage
 from hob.models.assemble import Assembler
 from hob.models.sse import EventParser
 
@@ -10,13 +13,51 @@ _MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 
 
-class Answer:
-    """Turns the pieces of one body into deltas and at last into the reply."""
+class Events(Protocol):
+    """Puts one answer together from the data of its events; one for each protocol, see `Assembler`."""
 
-    def __init__(self, server: str, secret: str = "") -> None:
+    model: str
+    server: str
+    begun: bool
+    ended: bool
+
+    @property
+    def complete(self) -> bool:
+        """Say whether the server has finished its answer, even if the stream then breaks."""
+        ...
+
+    def feed(self, data: bytes) -> list[Delta]:
+        """Return what one event adds. Raises `ModelError`: malformed, or the error in it."""
+        ...
+
+    def feed_document(self, data: bytes) -> list[Delta]:
+        """Take a whole answer that came as one JSON document although a stream was asked for."""
+        ...
+
+    def message(self) -> AssistantMessage:
+        """Return the answer. Raises `ModelError`: cut, empty or refused."""
+        ...
+
+    def usage(self) -> tuple[Usage, float | None, float | None]:
+        """Return token counts, and the server's seconds for reading the prompt and for writing."""
+        ...
+
+
+class Answer:
+    """Turns the pieces of one body into deltas and at last into the reply.
+
+    `assembler` makes what understands the protocol's events, from the server's name and the key.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        secret: str = "",
+        assembler: Callable[[str, str], Events] = Assembler,
+    ) -> None:
         self._server = server
         self._parser = EventParser(server)
-        self._assembler = Assembler(server, secret)
+        self._assembler = assembler(server, secret)
         self._start = b""
         self._document: bytearray | None = None
         self._sniffed = False
@@ -59,7 +100,7 @@ class Answer:
         message = self._assembler.message()
         usage, prompt_s, predicted_s = self._assembler.usage()
         timings = Timings(first_token_s, total_s, prompt_s, predicted_s)
-        return Reply(message, usage, timings, self._assembler.model)
+        return Reply(message, usage, timings, self._assembler.model, self._assembler.server)
 
     def _events(self, events: list[bytes]) -> list[Delta]:
         if len(events) == 1:

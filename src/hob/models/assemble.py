@@ -8,7 +8,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import Struct
 
-from hob.core.deltas import Delta, ReasoningDelta, TextDelta
+from hob.core.deltas import Delta, Notice, ReasoningDelta, TextDelta
 from hob.core.errors import ErrorKind, ModelError
 from hob.core.messages import AssistantMessage, StopReason, Usage
 from hob.models.calls import Calls
@@ -16,6 +16,7 @@ from hob.models.failures import from_error_object
 from hob.models.json_text import NOT_JSON, loads
 from hob.models.usage import read_usage
 
+_LONG_PROMPT = 4096  # tokens to compute; a shorter one is read before anybody wonders
 _CUT = ("length", "max_tokens", "model_length")
 
 
@@ -38,6 +39,8 @@ class _Chunk(Struct):
     usage: Any = None
     timings: Any = None
     model: Any = None
+    system_fingerprint: Any = None
+    prompt_progress: Any = None
     error: Any = None
     object: Any = None
     message: Any = None
@@ -64,6 +67,8 @@ class Assembler:
         self._usage: object = None
         self._timings: object = None
         self.model = ""
+        self.server = ""
+        self._told = 0  # fifths of the prompt
         self.begun = False
         self.ended = False
 
@@ -123,6 +128,10 @@ class Assembler:
             self._timings = chunk.timings
         if not self.model and isinstance(chunk.model, str):
             self.model = chunk.model
+        if not self.server and isinstance(chunk.system_fingerprint, str):
+            self.server = chunk.system_fingerprint
+        if isinstance(chunk.prompt_progress, dict):
+            return self._read_so_far(cast("dict[str, Any]", chunk.prompt_progress))
         if not chunk.choices:
             return []
         choice = chunk.choices[0]
@@ -132,6 +141,20 @@ class Assembler:
             self._usage = choice.usage
         words = choice.delta or choice.message
         return self._words(words) if words else []
+
+    def _read_so_far(self, progress: dict[str, Any]) -> list[Delta]:
+        """Return a word on how far llama.cpp has read a long prompt, at each fifth of it (`return_progress`)."""
+        total, done, cached = (progress.get(name) for name in ("total", "processed", "cache"))
+        if not (isinstance(total, int) and isinstance(done, int)):
+            return []
+        known = cached if isinstance(cached, int) else 0
+        fresh = total - known
+        fifth = 5 * (done - known) // fresh if fresh > 0 else 0
+        if fresh < _LONG_PROMPT or fifth <= self._told or done >= total:
+            return []
+        self._told = fifth
+        share = f"{done:,} of {total:,} tokens ({done / total:.0%})"
+        return [Notice(f"{self._server} is reading the prompt: {share}.")]
 
     def _words(self, words: _Words) -> list[Delta]:
         deltas: list[Delta] = []
@@ -187,7 +210,17 @@ def _lenient(value: dict[str, Any]) -> _Chunk:
     choices = value.get("choices")
     listed = cast("list[object]", choices) if isinstance(choices, list) else []
     usable = [_choice(cast("dict[str, Any]", c)) for c in listed if isinstance(c, dict)]
-    names = ("usage", "timings", "model", "error", "object", "message", "code")
+    names = (
+        "usage",
+        "timings",
+        "model",
+        "system_fingerprint",
+        "prompt_progress",
+        "error",
+        "object",
+        "message",
+        "code",
+    )
     return _Chunk(usable, *(value.get(name) for name in names))
 
 

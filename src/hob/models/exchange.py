@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -10,12 +10,15 @@ import httpx2
 
 from hob.core.errors import ModelError
 from hob.models.address import is_loopback, server_name
-from hob.models.failures import from_status, quote
+from hob.models.failures import from_status, quote, says_loading
 from hob.models.loopback import KEEP_ALIVE_S, LoopbackTransport
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 _ERROR_BODY_S = 10.0
+# Between two tries while the server loads its model.
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 4.0
 _BAD_PROXY = (
     "A proxy setting in the environment (HTTPS_PROXY, HTTP_PROXY or ALL_PROXY) cannot be used; "
     "write it like http://proxy:3128 or unset it."
@@ -28,8 +31,13 @@ _BAD_CERTIFICATES = (
 _WIRE_FAILURES = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, ValueError)
 
 
-def make_client(base_url: str, api_key: str, connect_s: float | None) -> httpx2.AsyncClient:
-    """Return the one client of an adapter.
+def make_client(
+    base_url: str,
+    api_key: str,
+    connect_s: float | None,
+    own_headers: Mapping[str, str] | None = None,
+) -> httpx2.AsyncClient:
+    """Return the one client of an adapter; `own_headers` go in place of the bearer header.
 
     On this machine proxies are bypassed, and without TLS no certificates are loaded (20 to 80 ms).
     Answers must come uncompressed: nothing can then unfold in memory. Raises `ModelError` (auth) for
@@ -43,14 +51,7 @@ def make_client(base_url: str, api_key: str, connect_s: float | None) -> httpx2.
             f"The API key for {server_name(base_url)} holds characters that no header can carry; "
             "set it again.",
         )
-    headers = {
-        "User-Agent": "hob",
-        "Accept": "text/event-stream, application/json",
-        "Accept-Encoding": "identity",
-        "Content-Type": "application/json",
-    }
-    if api_key:
-        headers["Authorization"] = f"Bearer {api_key}"
+    headers = _headers(api_key, own_headers)
     timeout = httpx2.Timeout(None, connect=connect_s)
     plain = base_url.startswith("http://")
     if plain and is_loopback(base_url):
@@ -73,6 +74,34 @@ def make_client(base_url: str, api_key: str, connect_s: float | None) -> httpx2.
     except (ImportError, httpx2.InvalidURL, ValueError):
         # Neither the error nor the setting may be shown: a proxy's address can hold a password.
         raise ModelError("refused", _BAD_PROXY) from None
+
+
+async def fetch(url: str, api_key: str, content: bytes | None) -> tuple[int, dict[str, str], bytes]:
+    """Return status, headers and body of a small answer. Raises `OSError`, and `ModelError` for a bad setting."""
+    client = make_client(url, api_key, None)
+    try:
+        method = "GET" if content is None else "POST"
+        request = client.build_request(method, url, content=content)
+        answer = await client.send(request)
+        return answer.status_code, dict(answer.headers), answer.content
+    except _WIRE_FAILURES as error:
+        raise OSError(_reason(error)) from error
+    finally:
+        await client.aclose()
+
+
+def _headers(api_key: str, own_headers: Mapping[str, str] | None) -> dict[str, str]:
+    headers = {
+        "User-Agent": "hob",
+        "Accept": "text/event-stream, application/json",
+        "Accept-Encoding": "identity",
+        "Content-Type": "application/json",
+    }
+    if own_headers is not None:
+        headers.update(own_headers)
+    elif api_key:
+        headers["Authorization"] = f"Bearer {api_key}"
+    return headers
 
 
 class Exchange:
@@ -106,26 +135,43 @@ class Exchange:
         self._job = asyncio.ensure_future(step)
         return self._job
 
-    async def open(self) -> bytes | None:
-        """Send the request and return the first piece of the answer, None if it has none."""
+    async def open(self, loading: Callable[[], None] | None = None) -> bytes | None:
+        """Send the request and return the first piece of the answer, None if it has none.
+
+        While the server answers that it loads the model, `loading` is told and the request sent
+        again after a pause; whatever it raises ends the wait.
+        """
+        pause_s = _FIRST_PAUSE_S
+        while not await self._opens(loading):
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        assert self._response is not None
+        self._pieces = self._response.aiter_raw()
+        return await self.read()
+
+    async def _opens(self, loading: Callable[[], None] | None) -> bool:
+        """Send the request; False if the server still loads the model. Raises `ModelError`."""
         try:
-            self._response = await self._client.send(self._request, stream=True)
+            response = await self._client.send(self._request, stream=True)
         except _WIRE_FAILURES as error:
             raise self._unreachable(error) from error
-        status = self._response.status_code
-        encoding = self._response.headers.get("content-encoding", "identity").strip().lower()
+        self._response = response
+        status = response.status_code
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if status != 200:
-            body = b"" if encoding != "identity" else await self._error_body(self._response)
-            headers = self._response.headers
-            raise from_status(self._server, status, headers, body, self._secret)
+            body = b"" if encoding != "identity" else await self._error_body(response)
+            if loading is not None and says_loading(status, body):
+                await response.aclose()
+                loading()
+                return False
+            raise from_status(self._server, status, response.headers, body, self._secret)
         if encoding not in ("identity", ""):
             raise ModelError(
                 "malformed",
                 f"{self._server} sent a compressed answer ({quote(encoding)}) although none was "
                 "asked for; switch compression off there or in the proxy before it.",
             )
-        self._pieces = self._response.aiter_raw()
-        return await self.read()
+        return True
 
     async def read(self) -> bytes | None:
         """Return the next piece, None at the end. Raises `ModelError` (cut)."""
@@ -135,8 +181,8 @@ class Exchange:
         except _WIRE_FAILURES as error:
             raise ModelError(
                 "cut",
-                f"{self._server} broke the connection off in the middle of its answer "
-                f"({_reason(error)}); ask again.",
+                f"{self._server} broke the connection off in the middle of its answer; "
+                "it may have crashed, so look at its log and ask again.",
             ) from error
         if piece is not None:
             self._bytes += len(piece)
@@ -185,6 +231,18 @@ class Exchange:
                 "malformed",
                 f"{self._server} does not speak HTTP ({reason}); check the base URL and the port.",
             )
+        if isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError | httpx2.WriteError):
+            return ModelError(
+                "unreachable",
+                f"{self._server} closed the connection before the first token: it took the request "
+                "and then stopped or crashed; look at its log.",
+            )
+        if isinstance(error, httpx2.ConnectTimeout):
+            return ModelError(
+                "unreachable",
+                f"{self._server} did not take the connection in time; "
+                "start the model server or give its address with --base-url.",
+            )
         return ModelError(
             "unreachable",
             f"{self._server} cannot be reached ({reason}); "
@@ -193,4 +251,6 @@ class Exchange:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error.__cause__, ConnectionRefusedError):
+        return "nothing listens on this port"
     return quote(str(error)) or type(error).__name__

@@ -51,6 +51,11 @@ def quote(text: str, secret: str = "") -> str:
     return shown if len(shown) <= MAX_QUOTE_CHARS else shown[: MAX_QUOTE_CHARS - 1] + "…"
 
 
+def says_loading(status: int, body: bytes) -> bool:
+    """Say whether a response tells that the model is being loaded, so that it only takes time."""
+    return status == 503 and b"loading" in body.lower()
+
+
 def from_status(
     server: str,
     status: int,

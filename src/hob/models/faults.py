@@ -14,15 +14,13 @@ from msgspec.structs import replace
 from hob.core.errors import ErrorKind
 from hob.models.script import ScriptedCall, Turn
 from hob.models.scripted_wire import (
+    CHAT,
     USUAL,
     CallStyle,
     Move,
     Performance,
-    chunk,
-    document,
-    error_document,
+    Wire,
     paced,
-    stream,
 )
 
 SILENCE_S = 0.2
@@ -30,7 +28,7 @@ _GIANT_BYTES = 17 * 1024 * 1024
 _CALL = ScriptedCall("read_file", {"path": "README.md", "start_line": 1})
 _SECOND = ScriptedCall("list_dir", {"path": "."})
 
-Act = Callable[[Turn, dict[str, Any]], Performance]
+Act = Callable[[Turn, dict[str, Any], Wire], Performance]
 
 
 class Fault(Struct, frozen=True):
@@ -42,13 +40,15 @@ class Fault(Struct, frozen=True):
     act: Act
 
 
-def perform(turn: Turn, usage: dict[str, Any], streamed: bool = True) -> Performance:
+def perform(
+    turn: Turn, usage: dict[str, Any], streamed: bool = True, wire: Wire = CHAT
+) -> Performance:
     """Return what the server does for a turn, fault or not. Raises `KeyError` for an unknown fault."""
     if turn.fault:
-        return FAULTS[turn.fault].act(turn, usage)
+        return FAULTS[turn.fault].act(turn, usage, wire)
     if streamed:
-        return Performance(paced(turn, stream(turn, usage)))
-    return _json(200, document(turn, usage))
+        return Performance(paced(turn, wire.stream(turn, usage)))
+    return _json(200, wire.document(turn, usage))
 
 
 def _json(status: int, body: bytes, **headers: str) -> Performance:
@@ -56,12 +56,11 @@ def _json(status: int, body: bytes, **headers: str) -> Performance:
 
 
 def _status(status: int, message: str, kind: str) -> Act:
-    body = error_document(status, message, kind)
-    return lambda turn, usage: _json(status, body)
+    return lambda turn, usage, wire: _json(status, wire.error(status, message, kind))
 
 
-def _limited(turn: Turn, usage: dict[str, Any]) -> Performance:
-    body = error_document(429, "Rate limit reached, slow down.", "rate_limit_error")
+def _limited(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
+    body = wire.error(429, "Rate limit reached, slow down.", "rate_limit_error")
     return _json(429, body, **{"retry-after": turn.retry_after})
 
 
@@ -74,17 +73,19 @@ def _calling(turn: Turn) -> Turn:
 
 
 def _with_arguments(change: Callable[[str], str]) -> Act:
-    def act(turn: Turn, usage: dict[str, Any]) -> Performance:
+    def act(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
         calls = tuple(
             replace(call, arguments=change(call.arguments_text)) for call in _calling(turn).calls
         )
-        return Performance(paced(turn, stream(replace(turn, calls=calls), usage)))
+        return Performance(paced(turn, wire.stream(replace(turn, calls=calls), usage)))
 
     return act
 
 
 def _with_calls(change: Callable[[Turn], Turn], style: CallStyle = USUAL) -> Act:
-    return lambda turn, usage: Performance(paced(turn, stream(change(turn), usage, style)))
+    return lambda turn, usage, wire: Performance(
+        paced(turn, wire.stream(change(turn), usage, style))
+    )
 
 
 def _two(turn: Turn) -> Turn:
@@ -96,90 +97,103 @@ def _unknown(turn: Turn) -> Turn:
     return replace(turn, calls=(ScriptedCall("no_such_tool", {"path": "README.md"}),))
 
 
-def _ending(*last: Move, calls: bool = False) -> Act:
+_Last = Move | Callable[[Wire], bytes]
+
+
+def _ending(*last: _Last, calls: bool = False) -> Act:
     """Return an act that plays a part of the turn and then something else."""
 
-    def act(turn: Turn, usage: dict[str, Any]) -> Performance:
+    def act(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
         shown = replace(_calling(turn), piece_chars=4) if calls else _talking(turn)
-        events = [event for event in stream(shown, usage) if b'"finish_reason":null' in event]
-        if calls:
-            events = [event for event in events if b"tool_calls" in event]
-        return Performance([*paced(turn, events[: max(2, len(events) // 2)]), *last])
+        events = wire.calls(shown, USUAL) if calls else wire.said(shown)
+        moves: list[Move] = paced(turn, events[: max(2, len(events) // 2)])
+        for move in last:
+            moves.append(move(wire) if callable(move) else move)
+        return Performance(moves)
 
     return act
 
 
-def _without_done(turn: Turn, usage: dict[str, Any]) -> Performance:
-    return Performance(paced(turn, stream(_talking(turn), usage)[:-1]))
+def _without_done(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
+    shown = _talking(turn)
+    events = wire.said(shown) + wire.calls(shown, USUAL) + wire.end(shown, usage)
+    return Performance(paced(turn, events))
 
 
-def _silent(turn: Turn, usage: dict[str, Any]) -> Performance:
-    events = stream(_talking(turn), usage)
+def _silent(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
+    events = wire.stream(_talking(turn), usage)
     return Performance([*events[:2], SILENCE_S, *events[2:]])
 
 
-def _heartbeats(turn: Turn, usage: dict[str, Any]) -> Performance:
+def _heartbeats(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
     beats: list[Move] = [b": still reading\n\n", 0.02] * 3
-    return Performance([*beats, *paced(turn, stream(turn, usage))])
+    return Performance([*beats, *paced(turn, wire.stream(turn, usage))])
 
 
-def _bad_utf8(turn: Turn, usage: dict[str, Any]) -> Performance:
-    bad = chunk({"delta": {"content": "caf@ "}}).replace(b"@", b"\xe9")
-    first, *rest = stream(_talking(turn), usage)
+def _bad_utf8(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
+    bad = wire.text("caf@ ").replace(b"@", b"\xe9")
+    first, *rest = wire.stream(_talking(turn), usage)
     return Performance(paced(turn, [first, bad, *rest]))
 
 
-def _empty_choices(turn: Turn, usage: dict[str, Any]) -> Performance:
-    return Performance([chunk(None), chunk(None), chunk(None, usage=usage), b"data: [DONE]\n\n"])
+def _empty_choices(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
+    return Performance([*wire.hollow(usage)])
 
 
-def _trickle(turn: Turn, usage: dict[str, Any]) -> Performance:
-    body = b"".join(stream(turn, usage)).replace(b"\n", b"\r\n")
+def _trickle(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
+    body = b"".join(wire.stream(turn, usage)).replace(b"\n", b"\r\n")
     return Performance([body[at : at + 1] for at in range(len(body))])
 
 
-def _refuse(turn: Turn, usage: dict[str, Any]) -> Performance:
+def _refuse(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
     return Performance(opening="refuse")
 
 
-def _hang(turn: Turn, usage: dict[str, Any]) -> Performance:
+def _hang(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
     return Performance(opening="hang")
 
 
-def _redirect(turn: Turn, usage: dict[str, Any]) -> Performance:
+def _redirect(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
     return _json(307, b"", location="http://127.0.0.1:9/v1/chat/completions")
 
 
-def _page(turn: Turn, usage: dict[str, Any]) -> Performance:
+def _page(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
     page = b"<!DOCTYPE html><html><body>Sign in to the network</body></html>"
     return Performance([page], headers={"content-type": "text/html"})
 
 
-def _bomb(turn: Turn, usage: dict[str, Any]) -> Performance:
+def _bomb(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
     body = gzip.compress(b"data: " + bytes(8 * 1024 * 1024))
     headers = {"content-type": "text/event-stream", "content-encoding": "gzip"}
     return Performance([body], headers=headers)
 
 
-def _giant(turn: Turn, usage: dict[str, Any]) -> Performance:
+def _giant(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
     block = b"x" * 65536
     return Performance([b"data: ", *[block] * (_GIANT_BYTES // len(block))])
 
 
-def _document(turn: Turn, usage: dict[str, Any]) -> Performance:
-    return _json(200, document(turn, usage))
+def _document(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
+    return _json(200, wire.document(turn, usage))
 
 
-def _half_call(turn: Turn, usage: dict[str, Any]) -> Performance:
+def _half_call(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
     call = _calling(turn).calls[0]
     half = call.arguments_text[: len(call.arguments_text) // 2]
     cut = replace(turn, calls=(replace(call, arguments=half),), finish_reason="length")
-    return Performance(paced(turn, stream(cut, usage)))
+    return Performance(paced(turn, wire.stream(cut, usage)))
 
 
-_ERROR = b"data: %b\n\n" % error_document(500, "CUDA error: out of memory", "server_error")
 _TOO_LONG = "the request exceeds the available context size, try increasing it"
-_TOO_LONG_EVENT = b"data: %b\n\n" % error_document(400, _TOO_LONG, "exceed_context_size_error")
+
+
+def _error(wire: Wire) -> bytes:
+    return wire.error_event(500, "CUDA error: out of memory", "server_error")
+
+
+def _too_long(wire: Wire) -> bytes:
+    return wire.error_event(400, _TOO_LONG, "exceed_context_size_error")
+
 
 _EMPTY = _with_calls(lambda turn: replace(turn, text="", calls=()))
 _BROKEN = _with_arguments(lambda text: text[:-1] + ", oops")
@@ -200,12 +214,12 @@ FAULTS: dict[str, Fault] = {
         Fault("bad_sse_line", "a garbled field name", "malformed", _ending(b"dta: {}\n\n")),
         Fault("broken_json", "half a chunk", "malformed", _ending(b'data: {"choices":[{\n\n')),
         Fault("bad_utf8", "a Latin-1 byte in the text", "reply", _bad_utf8),
-        Fault("error_in_stream", "an error object after some words", "server", _ending(_ERROR)),
+        Fault("error_in_stream", "an error object after some words", "server", _ending(_error)),
         Fault(
             "overflow_in_stream",
             "a context overflow inside a stream with status 200",
             "context_overflow",
-            _ending(_TOO_LONG_EVENT),
+            _ending(_too_long),
         ),
         Fault("empty_choices", "no choice in any chunk", "empty", _empty_choices),
         Fault("empty_answer", "an answer without words and calls", "empty", _EMPTY),
@@ -226,7 +240,7 @@ FAULTS: dict[str, Fault] = {
         Fault(
             "loading",
             "503 while the model loads",
-            "overloaded",
+            "timeout",
             _status(503, "Loading model", "unavailable_error"),
         ),
         Fault(

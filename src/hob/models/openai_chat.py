@@ -1,33 +1,24 @@
 """The adapter for servers that speak OpenAI's chat completions, at home and in the clouds."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import httpx2
-
-from hob.core.deltas import Delta
-from hob.core.errors import ModelError
-from hob.core.messages import Reply
-from hob.core.request import Request
-from hob.models.address import normalise, server_name
+from hob.models.address import normalise
 from hob.models.answer import Answer
-from hob.models.exchange import Exchange, make_client
-from hob.models.patience import Patience, Watch, patience_for
+from hob.models.patience import Patience
 from hob.models.render import Renderer
-
-# After `[DONE]` only the end of the body comes; having read it, the connection can be used again.
-_LAST_PIECE_S = 0.25
+from hob.models.streaming import Endpoint, HttpModel
 
 
-class OpenAIChat:
-    """A model behind `POST …/chat/completions`, streamed. It never tries again: the loop does that.
+class OpenAIChat(HttpModel):
+    """A model behind `POST …/chat/completions`, streamed.
 
-    `patience` defaults to `LOCAL` on loopback and `REMOTE` elsewhere. `extra` are further constant
-    fields of the request body (temperature, chat_template_kwargs …). `keep_reasoning` sends past
-    thoughts back as `reasoning_content`.
+    `extra` are further constant fields of the request body (temperature, tool_choice,
+    chat_template_kwargs …). `keep_reasoning` sends past thoughts back as `reasoning_content`,
+    `break_control_tokens` makes text that looks like a template's control token harmless.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (settings by name, each with a default)
         self,
         *,
         base_url: str,
@@ -36,71 +27,11 @@ class OpenAIChat:
         patience: Patience | None = None,
         extra: Mapping[str, Any] | None = None,
         keep_reasoning: bool = False,
+        break_control_tokens: bool = False,
     ) -> None:
-        self._base_url = normalise(base_url)
-        self._model = model
-        self._api_key = api_key
-        self._patience = patience or patience_for(self._base_url, None, None)
-        self._renderer = Renderer(model, extra, keep_reasoning)
-        self._server = server_name(self._base_url)
-        self._url = httpx2.URL(f"{self._base_url}/chat/completions")
-        self._client = make_client(self._base_url, api_key, self._patience.connect_s)
-
-    @property
-    def name(self) -> str:
-        """Return the model's name for people."""
-        return self._model
-
-    async def stream(self, request: Request) -> AsyncGenerator[Delta | Reply, None]:
-        """Yield deltas as they come and end with one `Reply`; see `Model.stream`.
-
-        Raises `ModelError` and nothing else but cancellation. Closing the iterator (use
-        `contextlib.aclosing`) or cancelling the task closes the connection: servers then stop.
-        """
-        watch = Watch(self._patience, request.deadline_s, self._server)
-        answer = Answer(self._server, self._api_key)
-        exchange = self._exchange(request)
-        first_token_s: float | None = None
-        try:
-            job = exchange.begin(exchange.open())
-            while True:
-                while not await watch.arrived(job):
-                    yield watch.notice()
-                if (piece := job.result()) is None:
-                    break
-                answer.content_type = exchange.content_type
-                for delta in answer.feed(piece):
-                    yield delta
-                if answer.begun or answer.complete:
-                    first_token_s = watch.elapsed_s()
-                    break
-                job = exchange.begin(exchange.read())
-            while piece is not None and (piece := await self._next(watch, exchange, answer)):
-                for delta in answer.feed(piece):
-                    yield delta
-            for delta in answer.close():
-                yield delta
-            yield answer.reply(first_token_s, watch.elapsed_s())
-        finally:
-            watch.close()
-            await exchange.close()
-
-    async def aclose(self) -> None:
-        """Let connections go."""
-        await self._client.aclose()
-
-    def _exchange(self, request: Request) -> Exchange:
-        body = self._renderer.render(request)
-        sent = self._client.build_request("POST", self._url, content=body)
-        return Exchange(self._client, sent, self._server, self._api_key)
-
-    async def _next(self, watch: Watch, exchange: Exchange, answer: Answer) -> bytes | None:
-        """Return the next piece, None at the end; nothing can spoil a complete answer."""
-        if not answer.complete:
-            return await watch.read(exchange.read())
-        watch.settle(_LAST_PIECE_S if answer.ended else self._patience.settle_s)
-        try:
-            piece = await watch.read(exchange.read())
-        except ModelError:
-            return None
-        return None if answer.ended else piece
+        super().__init__(
+            Endpoint(normalise(base_url), "/chat/completions", model, api_key),
+            Renderer(model, extra, keep_reasoning, break_control_tokens),
+            Answer,
+            patience,
+        )

@@ -6,7 +6,7 @@ are left of a limit; no part of the prompt). What was rendered is kept per sessi
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import is_
 from typing import Any
 
@@ -15,10 +15,12 @@ import msgspec
 from hob.core.agent import ToolSpec
 from hob.core.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
 from hob.core.request import Request
+from hob.models.control_tokens import broken
 from hob.models.json_text import NOT_JSON, encode_text
 
 ENDING = b"]}"
 CAPPED = b'],"max_tokens":%d}'
+VARIED_TEMPERATURE = 0.8  # for a prompt that failed twice in the same way
 _KEPT_SESSIONS = 8
 
 
@@ -27,30 +29,41 @@ class Renderer:
 
     `extra` are further constant body fields; they may replace `stream_options`, and a value of
     None removes a field. `keep_reasoning` echoes thoughts as `reasoning_content`; the default drops
-    them, as most chat templates do for past turns anyway.
+    them, as most chat templates do for past turns anyway. With `break_control_tokens` what looks like
+    a control token in words of the person or of a tool is made harmless.
     """
 
     def __init__(
-        self, model: str, extra: Mapping[str, Any] | None = None, keep_reasoning: bool = False
+        self,
+        model: str,
+        extra: Mapping[str, Any] | None = None,
+        keep_reasoning: bool = False,
+        break_control_tokens: bool = False,
     ) -> None:
         self._model = model
         self._extra = dict(extra or {})
         self._keep_reasoning = keep_reasoning
+        self._break = break_control_tokens
         self._rendered: OrderedDict[str, _Rendered] = OrderedDict()
+        self.diverged = ""
 
     def render(self, request: Request) -> bytes:
-        """Return the request body, UTF-8 JSON."""
+        """Return the request body, UTF-8 JSON; `diverged` then says what broke the session's prefix."""
         head = (request.instructions, request.tools)
         rendered = self._rendered.get(request.session_id)
+        self.diverged = ""
         if rendered is None or rendered.head != head:
+            if rendered is not None:
+                self.diverged = _changed(rendered.head, head)
             rendered = _Rendered(head, self._head(request))
             self._rendered[request.session_id] = rendered
             if len(self._rendered) > _KEPT_SESSIONS:
                 self._rendered.popitem(last=False)
         self._rendered.move_to_end(request.session_id)
-        rendered.extend(request.messages, self._keep_reasoning)
-        ending = ENDING if request.max_tokens is None else CAPPED % request.max_tokens
-        return b"%b%b" % (rendered.body, ending)
+        replaced = rendered.extend(request.messages, self._message)
+        if replaced is not None:
+            self.diverged = f"message {replaced + 1} of the conversation"
+        return b"%b%b" % (rendered.body, _ending(request))
 
     def _head(self, request: Request) -> bytes:
         fields: dict[str, Any] = {
@@ -66,6 +79,20 @@ class Renderer:
         system = request.instructions and _object(role=b'"system"', content=request.instructions)
         return b'%b%b,"messages":[%b' % (constant[:-1], tools_field, system or b"")
 
+    def _message(self, message: Message) -> bytes:
+        match message:
+            case UserMessage():
+                return _object(role=b'"user"', content=self._words(message.text))
+            case ToolMessage():
+                name = message.wire_id or message.call_id
+                content = self._words(message.content)
+                return _object(role=b'"tool"', tool_call_id=name, content=content)
+            case AssistantMessage():
+                return _assistant(message, self._keep_reasoning)
+
+    def _words(self, text: str) -> str:
+        return broken(text) if self._break else text
+
 
 class _Rendered:
     """One session's body so far, without its ending, and where each message ends in it."""
@@ -78,17 +105,24 @@ class _Rendered:
         self._start = len(start)
         self._bare = start.endswith(b"[")
 
-    def extend(self, messages: tuple[Message, ...], keep_reasoning: bool) -> None:
-        """Make the body say exactly these messages, encoding only what was not there before."""
+    def extend(
+        self, messages: tuple[Message, ...], encode: Callable[[Message], bytes]
+    ) -> int | None:
+        """Make the body say exactly these messages, encoding only what was not there before.
+
+        Returns the index of the first message that replaces another or is left out, None if there is none.
+        """
         same = self._same(messages)
+        replaced = same if same < len(self._messages) else None
         del self._ends[same:]
         del self.body[self._ends[-1] if self._ends else self._start :]
         for message in messages[same:]:
             if self._ends or not self._bare:
                 self.body += b","
-            self.body += _message(message, keep_reasoning)
+            self.body += encode(message)
             self._ends.append(len(self.body))
         self._messages = messages
+        return replaced
 
     def _same(self, messages: Sequence[Message]) -> int:
         known = self._messages
@@ -101,15 +135,18 @@ class _Rendered:
         )
 
 
-def _message(message: Message, keep_reasoning: bool) -> bytes:
-    match message:
-        case UserMessage():
-            return _object(role=b'"user"', content=message.text)
-        case ToolMessage():
-            name = message.wire_id or message.call_id
-            return _object(role=b'"tool"', tool_call_id=name, content=message.content)
-        case AssistantMessage():
-            return _assistant(message, keep_reasoning)
+def _ending(request: Request) -> bytes:
+    """Return what stands behind the messages: no part of the prompt."""
+    if request.variation:
+        varied = {"temperature": VARIED_TEMPERATURE, "seed": request.variation}
+        if request.max_tokens is not None:
+            varied["max_tokens"] = request.max_tokens
+        return b"]," + msgspec.json.encode(varied)[1:]
+    return ENDING if request.max_tokens is None else CAPPED % request.max_tokens
+
+
+def _changed(before: tuple[Any, ...], now: tuple[Any, ...]) -> str:
+    return "system message" if before[0] != now[0] else "tools"
 
 
 def _assistant(message: AssistantMessage, keep_reasoning: bool) -> bytes:

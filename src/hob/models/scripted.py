@@ -18,12 +18,14 @@ from hob.core.errors import ModelError
 from hob.core.messages import AssistantMessage, Reply
 from hob.core.request import Request
 from hob.models.answer import Answer
-from hob.models.failures import from_status
+from hob.models.failures import from_status, says_loading
 from hob.models.faults import FAULTS, Fault, perform
 from hob.models.render import Renderer
 from hob.models.script import Player, Script, ScriptedCall, Turn, count_tokens, load_script
 from hob.models.scripted_server import Received, ScriptedServer, serve
 from hob.models.scripted_wire import Performance
+
+_LOADING_S = 0.01
 
 __all__ = [
     "FAULTS",
@@ -62,8 +64,7 @@ class Scripted:
         self.requests.append(request)
         body, before = self._renderer.render(request), self._before
         self._before = body
-        turn = self._player.turn(sum(isinstance(m, AssistantMessage) for m in request.messages))
-        performance = perform(turn, count_tokens(body, before, turn))
+        performance = await self._performance(request, body, before)
         loop = asyncio.get_running_loop()
         started_at, first_token_s = loop.time(), None
         answer = Answer(self._name)
@@ -90,14 +91,29 @@ class Scripted:
     async def aclose(self) -> None:
         """Do nothing: there are no connections."""
 
+    async def _performance(self, request: Request, body: bytes, before: bytes) -> Performance:
+        """Return what the script has for a request; while it says that it loads, it is asked again."""
+        answers = sum(isinstance(m, AssistantMessage) for m in request.messages)
+        loop, limit_s = asyncio.get_running_loop(), request.deadline_s
+        started_at = loop.time()
+        while True:
+            turn = self._player.turn(answers)
+            performance = perform(turn, count_tokens(body, before, turn))
+            if performance.status == 200 or not says_loading(*_answered(performance)):
+                return performance
+            if limit_s is not None and loop.time() - started_at >= limit_s:
+                text = f"{self._name} was still loading after {limit_s} s; raise the limit."
+                raise ModelError("timeout", text)
+            await asyncio.sleep(_LOADING_S)
+
     def _open(self, performance: Performance) -> None:
         """Raise what the head of the response stands for."""
         if performance.opening == "refuse":
             raise ModelError("unreachable", f"{self._name} cannot be reached; start it.")
         headers = performance.headers
         if performance.status != 200:
-            body = b"".join(move for move in performance.moves if isinstance(move, bytes))
-            raise from_status(self._name, performance.status, headers, body)
+            status, body = _answered(performance)
+            raise from_status(self._name, status, headers, body)
         if "content-encoding" in headers:
             raise ModelError("malformed", f"{self._name} sent a compressed answer; switch it off.")
 
@@ -108,6 +124,11 @@ class Scripted:
         except TimeoutError:
             text = f"{self._name} said nothing for {deadline_s} s; raise the limit."
             raise ModelError("timeout", text) from None
+
+
+def _answered(performance: Performance) -> tuple[int, bytes]:
+    body = b"".join(move for move in performance.moves if isinstance(move, bytes))
+    return performance.status, body
 
 
 def main(argv: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that plays a script: chat completions, models and health.
+"""A real HTTP server on loopback that plays a script: three protocols, models and health.
 
 It runs in a thread of its own, so that tests, whether they await or not, can talk to it.
 """
@@ -6,7 +6,7 @@ It runs in a thread of its own, so that tests, whether they await or not, can ta
 import asyncio
 from pathlib import Path
 from threading import Event, Thread
-from typing import Self
+from typing import Self, cast
 
 import msgspec
 from msgspec import Struct
@@ -14,7 +14,11 @@ from msgspec import Struct
 from hob.core.transcript import NOTED
 from hob.models.faults import perform
 from hob.models.script import Player, Script, count_tokens
-from hob.models.scripted_wire import Performance, error_document
+from hob.models.scripted_messages import MESSAGES
+from hob.models.scripted_responses import RESPONSES
+from hob.models.scripted_wire import CHAT, Performance, Wire, error_document
+
+_WIRES = {"/chat/completions": CHAT, "/messages": MESSAGES, "/responses": RESPONSES}
 
 _REASONS = {200: "OK", 307: "Temporary Redirect", 400: "Bad Request", 404: "Not Found"}
 _DRAIN_BYTES = 65536
@@ -32,17 +36,37 @@ class Received(Struct, frozen=True):
 
 class _Message(Struct):
     role: str = ""
+    type: str = ""
     content: object = None
 
     @property
     def is_answer(self) -> bool:
         """Say whether the script wrote it: the word between two turns of the person is Hob's own."""
-        return self.role == "assistant" and self.content != NOTED.text
+        if self.role == "assistant":
+            return self._text != NOTED.text
+        return self.type == "function_call"
+
+    @property
+    def _text(self) -> object:
+        """Return the words, which two of the protocols put into a list of parts."""
+        content = self.content
+        parts = cast("list[object]", content) if isinstance(content, list) else []
+        if len(parts) == 1 and isinstance(parts[0], dict):
+            return cast("dict[str, object]", parts[0]).get("text")
+        return cast("object", content)
 
 
 class _Asked(Struct):
     messages: list[_Message] = []
+    input: list[_Message] = []
     stream: bool | None = None
+
+    @property
+    def answers(self) -> int:
+        """Return how many answers it holds; in `input` one answer can be several items in a row."""
+        said = [item.is_answer for item in self.input]
+        runs = sum(now and not before for before, now in zip([False, *said], said, strict=False))
+        return runs + sum(message.is_answer for message in self.messages)
 
 
 class ScriptedServer:
@@ -161,8 +185,8 @@ class ScriptedServer:
 
     def _performance(self, request: Received) -> Performance:
         path = request.path.partition("?")[0].removeprefix("/v1").rstrip("/")
-        if request.method == "POST" and path == "/chat/completions":
-            return self._complete(request)
+        if request.method == "POST" and path in _WIRES:
+            return self._complete(request, _WIRES[path])
         if path == "/models":
             card = {"id": self._model, "object": "model", "created": 0, "owned_by": "hob"}
             return _json(200, msgspec.json.encode({"object": "list", "data": [card]}))
@@ -170,7 +194,7 @@ class ScriptedServer:
             return _json(200, b'{"status":"ok"}')
         return _json(404, error_document(404, "File Not Found", "not_found_error"))
 
-    def _complete(self, request: Received) -> Performance:
+    def _complete(self, request: Received, wire: Wire) -> Performance:
         before = self.requests[-1].body if self.requests else b""
         self.requests.append(request)
         if self._record is not None:
@@ -180,10 +204,10 @@ class ScriptedServer:
         try:
             asked = msgspec.json.decode(request.body, type=_Asked)
         except msgspec.DecodeError as error:
-            return _json(400, error_document(400, str(error), "invalid_request_error"))
-        answers = sum(message.is_answer for message in asked.messages)
-        turn = self._player.turn(answers)
-        return perform(turn, count_tokens(request.body, before, turn), bool(asked.stream))
+            return _json(400, wire.error(400, str(error), "invalid_request_error"))
+        turn = self._player.turn(asked.answers)
+        usage = count_tokens(request.body, before, turn)
+        return perform(turn, usage, streamed=bool(asked.stream), wire=wire)
 
 
 def serve(

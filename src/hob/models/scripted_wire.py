@@ -1,6 +1,6 @@
-"""A scripted turn as the bytes of a chat completion, the way real servers send it."""
+"""A scripted turn as bytes, the way real servers send it: what a protocol must say, and chat completions."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -49,19 +49,53 @@ def chunk(choice: dict[str, Any] | None, **more: object) -> bytes:
     return b"data: %b\n\n" % msgspec.json.encode(body)
 
 
+class Wire(Struct, frozen=True):
+    """How one protocol writes a turn.
+
+    `said` are the events from the first to the last word, `calls` those of the calls, `end` the reason
+    for stopping and the usage (in the shape of chat completions), `last` what says that nothing more
+    comes. `text` is one event with words, `hollow` a stream without anything in it. `error` is the body
+    of an error from status, words and kind, `error_event` the same inside a stream.
+    """
+
+    said: Callable[[Turn], list[bytes]]
+    calls: Callable[[Turn, CallStyle], list[bytes]]
+    end: Callable[[Turn, dict[str, Any]], list[bytes]]
+    last: tuple[bytes, ...]
+    text: Callable[[str], bytes]
+    hollow: Callable[[dict[str, Any]], list[bytes]]
+    document: Callable[[Turn, dict[str, Any]], bytes]
+    error: Callable[[int, str, str], bytes]
+    error_event: Callable[[int, str, str], bytes]
+
+    def stream(self, turn: Turn, usage: dict[str, Any], style: CallStyle = USUAL) -> list[bytes]:
+        """Return all events of a turn."""
+        events = self.said(turn) + self.calls(turn, style)
+        return [*events, *self.end(turn, usage), *self.last]
+
+
 def stream(turn: Turn, usage: dict[str, Any], style: CallStyle = USUAL) -> list[bytes]:
-    """Return the events of a turn, `[DONE]` included."""
+    """Return the events of a turn as a chat completion, `[DONE]` included."""
+    return CHAT.stream(turn, usage, style)
+
+
+def _said(turn: Turn) -> list[bytes]:
     events = [chunk({"delta": {"role": "assistant", "content": None}})]
     events += [chunk({"delta": {"reasoning_content": p}}) for p in pieces(turn, turn.reasoning)]
-    events += [chunk({"delta": {"content": p}}) for p in pieces(turn, turn.text)]
-    for number, call in enumerate(turn.calls):
-        events += [chunk({"delta": {"tool_calls": [p]}}) for p in _call(turn, number, call, style)]
+    return events + [chunk({"delta": {"content": p}}) for p in pieces(turn, turn.text)]
+
+
+def _calls(turn: Turn, style: CallStyle) -> list[bytes]:
+    numbered = enumerate(turn.calls)
+    cut = (piece for n, call in numbered for piece in _call(turn, n, call, style))
+    return [chunk({"delta": {"tool_calls": [piece]}}) for piece in cut]
+
+
+def _end(turn: Turn, usage: dict[str, Any]) -> list[bytes]:
     timings = {"timings": turn.timings} if turn.timings else {}
-    events.append(chunk({"delta": {}, "finish_reason": finish_reason(turn)}, **timings))
+    events = [chunk({"delta": {}, "finish_reason": finish_reason(turn)}, **timings)]
     counts = usage if turn.usage is None else turn.usage
-    if counts:
-        events.append(chunk(None, usage=counts))
-    return [*events, DONE]
+    return [*events, chunk(None, usage=counts)] if counts else events
 
 
 def document(turn: Turn, usage: dict[str, Any]) -> bytes:
@@ -123,3 +157,20 @@ def _call(turn: Turn, number: int, call: ScriptedCall, style: CallStyle) -> list
 def _whole(number: int, call: ScriptedCall) -> dict[str, Any]:
     function = {"name": call.name, "arguments": call.arguments_text}
     return {"id": f"call_{number}", "type": "function", "function": function}
+
+
+def _error_event(status: int, message: str, kind: str) -> bytes:
+    return b"data: %b\n\n" % error_document(status, message, kind)
+
+
+CHAT = Wire(
+    said=_said,
+    calls=_calls,
+    end=_end,
+    last=(DONE,),
+    text=lambda text: chunk({"delta": {"content": text}}),
+    hollow=lambda usage: [chunk(None), chunk(None), chunk(None, usage=usage), DONE],
+    document=document,
+    error=error_document,
+    error_event=_error_event,
+)

@@ -17,6 +17,7 @@ from hob.core.messages import AssistantMessage, Reply, ToolCall
 from hob.core.ports import Model
 from hob.core.request import Request
 from hob.models.json_text import NOT_JSON
+from hob.models.tool_syntax.hints import hint_for
 from hob.models.tool_syntax.offers import Offered
 from hob.models.tool_syntax.repair import repair_arguments
 from hob.models.tool_syntax.scan import ORPHAN
@@ -82,7 +83,19 @@ class SecondParser:
         found = self._from_text(message, request)
         if not found.calls and not self.problem:
             found = self._from_reasoning(message, request)
+        self._refuse_unreadable(found, request)
         return reply if found is message else replace(reply, message=found)
+
+    def _refuse_unreadable(self, message: AssistantMessage, request: Request) -> None:
+        """Raise `ModelError` (malformed) for a call that was clearly meant and cannot be read, at first.
+
+        The loop asks again, otherwise and with these words. If that does not help, the answer stands as it is.
+        """
+        if not self.problem or message.calls or message.stop == "length" or request.variation > 1:
+            return
+        tool = next((one for one in request.tools if one.name == self.tool), None)
+        if tool is not None:
+            raise ModelError("malformed", hint_for(self.problem, tool, self.dialect))
 
     def _from_text(self, message: AssistantMessage, request: Request) -> AssistantMessage:
         if not may_hold_calls(message.text):
