@@ -14,7 +14,7 @@ from hob.cli.columns import table
 from hob.cli.terminal import harmless
 from hob.core.errors import ModelError
 from hob.models.address import server_name
-from hob.models.bench.measure import Plan, Target, measure
+from hob.models.bench.measure import Plan, measure
 from hob.models.bench.row import Row
 from hob.models.bench.tasks import TASKS
 from hob.models.discovery import Wishes, discover
@@ -53,7 +53,7 @@ async def _measured(named: str, wishes: Wishes, plan: Plan, told: Callable[[str]
     if found.kind == "offline":
         text = f"{model!r} is Hob's own repair by search, which calls no model; name a model."
         return Row(model, error=text, error_kind="refused")
-    row = await measure(Target(found.base_url, found.model, found.api_key), plan, told)
+    row = await measure(found, plan, told)
     told("")
     return row
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
 from statistics import median
 
 from msgspec import Struct
@@ -12,12 +11,14 @@ from hob.core.errors import ModelError
 from hob.core.messages import Reply, UserMessage
 from hob.core.ports import Model
 from hob.core.request import Request
+from hob.models.anthropic import Anthropic
 from hob.models.bench.attempt import Attempt, Line
 from hob.models.bench.row import NATIVE, REPAIRED, Outcome, Row
 from hob.models.bench.tasks import TASKS, Task
-from hob.models.doctor.server import describe
-from hob.models.doctor.wire import Wire
+from hob.models.discovery import Found
+from hob.models.examine import examine
 from hob.models.openai_chat import OpenAIChat
+from hob.models.responses import Responses
 from hob.models.text_protocol import TextProtocol
 from hob.models.tool_syntax import SecondParser
 
@@ -25,15 +26,8 @@ MAX_TOKENS = 1024  # of an answer: room for some thoughts, an end for a model th
 _WARM_TOKENS = 96
 _WARM_TASK = "Count from one to forty, in words."
 _EDIT_FORMAT = "diff"
+_STEADY = {"temperature": 0}
 _FASTEST = 10_000  # tokens a second; a server that seems faster held its answer back
-
-
-class Target(Struct, frozen=True):
-    """A model on a server. `base_url` is normalised."""
-
-    base_url: str
-    model: str
-    api_key: str = ""
 
 
 class Plan(Struct, frozen=True):
@@ -45,24 +39,24 @@ class Plan(Struct, frozen=True):
     max_tokens: int = MAX_TOKENS
 
 
-def adapter(target: Target) -> Model:
-    """Return the adapter of a target, at temperature 0: the same verdict each time."""
-    return OpenAIChat(
-        base_url=target.base_url,
-        model=target.model,
-        api_key=target.api_key,
-        extra={"temperature": 0},
-    )
+def adapter(found: Found) -> Model:
+    """Return the adapter for a server, at temperature 0 where that is taken: the same verdict each time."""
+    url, model, key = found.base_url, found.model, found.api_key
+    if found.protocol == "messages":
+        return Anthropic(base_url=url, model=model, api_key=key, extra=_STEADY)
+    if found.protocol == "responses":  # its models refuse a temperature
+        return Responses(base_url=url, model=model, api_key=key)
+    return OpenAIChat(base_url=url, model=model, api_key=key, extra=_STEADY)
 
 
 async def measure(
-    target: Target,
+    found: Found,
     plan: Plan,
     told: Callable[[str], None] = lambda _: None,
-    make: Callable[[Target], Model] = adapter,
+    make: Callable[[Found], Model] = adapter,
 ) -> Row:
     """Measure one model. What goes wrong is a part of the row, never raised; `told` hears what is asked."""
-    run = _Run(target, plan, told)
+    run = _Run(found, plan, told)
     started = time.monotonic()
     try:
         await run.all(make)
@@ -79,17 +73,17 @@ async def measure(
 class _Run:
     """One model being measured; `row` is what is known of it so far."""
 
-    def __init__(self, target: Target, plan: Plan, told: Callable[[str], None]) -> None:
-        self._target = target
+    def __init__(self, found: Found, plan: Plan, told: Callable[[str], None]) -> None:
+        self._found = found
         self._plan = plan
         self._told = told
-        self.row = Row(target.model, target.base_url)
+        self.row = Row(found.model, found.base_url)
         self.waits: list[float] = []
         self.requests = 0
 
-    async def all(self, make: Callable[[Target], Model]) -> None:
+    async def all(self, make: Callable[[Found], Model]) -> None:
         """Ask everything. Raises `ModelError` where going on makes no sense."""
-        native = SecondParser(make(self._target))
+        native = SecondParser(make(self._found))
         try:
             await self._warm(native)
             await self._describe()
@@ -120,15 +114,17 @@ class _Run:
             self.requests += line.requests
 
     async def _describe(self) -> None:
-        target = self._target
-        wire = Wire(target.base_url, target.model, target.api_key, self._plan.limit_s)
-        async with aclosing(wire):
-            server = await describe(wire)
+        """Ask the server what it is, once the model is loaded: some know a window only then."""
+        found = self._found
+        try:
+            facts = await examine(found.base_url, found.api_key, found.model)
+        except ModelError:
+            return  # a server that lists nothing may still have answered
         self.row = replace(
             self.row,
-            kind=server.kind,
-            version=server.version,
-            window_tokens=server.window_tokens,
+            kind=facts.kind,
+            version=facts.version,
+            window_tokens=replace(found, facts=facts).card.window_tokens,
         )
 
     async def _tasks(self, model: Model, how: str, tasks: Sequence[Task]) -> tuple[Outcome, ...]:
