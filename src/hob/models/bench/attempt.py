@@ -21,7 +21,8 @@ class Line:
     """A model, asked with limits. `waits` are the seconds to each first token, `requests` counts.
 
     `limit_s` and `max_tokens` are for each answer. A server that is busy or still loading is asked again
-    until `limit_s` is over.
+    until `limit_s` is over, and one that closed the connection once: llama.cpp does so after each stream, and
+    the next request may cross with that.
     """
 
     def __init__(self, model: Model, limit_s: float, max_tokens: int) -> None:
@@ -39,16 +40,18 @@ class Line:
             max_tokens=request.max_tokens or self._max_tokens,
             deadline_s=self._limit_s,
         )
-        waited_s = 0.0
+        waited_s, lost = 0.0, False
         while True:
             self.requests += 1
             try:
                 return await answer_of(self._model, capped)
             except ModelError as error:
-                pause_s = error.retry_after_s or _PAUSE_S
+                pause_s = 0.0 if error.kind == "unreachable" else error.retry_after_s or _PAUSE_S
                 waited_s += pause_s
-                if error.kind != "overloaded" or waited_s > self._limit_s:
+                again = not lost if error.kind == "unreachable" else error.kind == "overloaded"
+                if not again or waited_s > self._limit_s:
                     raise
+                lost = error.kind == "unreachable"
             await asyncio.sleep(pause_s)
 
     async def ask_for_calls(self, request: Request) -> tuple[AssistantMessage, str]:
