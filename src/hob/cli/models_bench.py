@@ -15,7 +15,7 @@ from hob.cli.terminal import harmless
 from hob.core.errors import ModelError
 from hob.models.address import server_name
 from hob.models.bench.measure import Plan, measure
-from hob.models.bench.row import Row
+from hob.models.bench.row import Outcome, Row
 from hob.models.bench.tasks import TASKS
 from hob.models.discovery import Wishes, discover
 
@@ -23,7 +23,10 @@ ERROR, AUTH, UNREACHABLE = 1, 41, 69
 _LINE = "\x1b[2K\r"
 _ELSEWHERE = re.compile(r"(.+?)@(https?://.+)")
 _HEADS = ("model", "works", "parallel", "reliability", "window", "format", "speed")
-_LEGEND = "Reliability: tasks that are right, values too. Speed: wait for the first token, tokens a second."
+_LEGEND = (
+    "Works: yes, if at least half of the tasks that need calls are right. Reliability: tasks that are right; by schema,"
+    " those whose calls have the right form. Speed: wait for the first token, tokens a second."
+)
 
 
 async def bench_command(options: Namespace, wishes: Wishes) -> int:
@@ -96,7 +99,7 @@ def _cells(row: Row, several: bool) -> tuple[str, ...]:
 
 
 def _speed(row: Row) -> str:
-    first = "?" if row.first_token_s is None else f"{row.first_token_s:.2g} s"
+    first = "?" if row.first_token_s is None else f"{row.first_token_s:.2f} s"
     rate = "?" if row.tokens_per_s is None else f"{row.tokens_per_s:,.0f}/s"
     return f"{first}, {rate}"
 
@@ -105,15 +108,18 @@ def _wrong(row: Row, width: int) -> list[str]:
     """Return in words what went wrong with a model; tasks that failed alike share a line."""
     if row.error:
         return ["", harmless(row.model), *_entry(row.error, width)]
-    alike: dict[str, list[str]] = {}
-    for outcomes, by in ((row.outcomes, ""), (row.text_outcomes, " (by text)")):
-        for one in outcomes:
-            if one.why:
-                alike.setdefault(one.why, []).append(one.task + by)
-    if not alike:
+    told = _alike(row.outcomes, "") + _alike(row.text_outcomes, "by text, ")
+    if not told:
         return []
-    told = [f"{', '.join(dict.fromkeys(tasks))}: {why}" for why, tasks in alike.items()]
     return ["", harmless(row.model), *(line for text in told for line in _entry(text, width))]
+
+
+def _alike(outcomes: Sequence[Outcome], how: str) -> list[str]:
+    tasks: dict[str, list[str]] = {}
+    for one in outcomes:
+        if one.why:
+            tasks.setdefault(one.why, []).append(one.task)
+    return [f"{how}{', '.join(dict.fromkeys(names))}: {why}" for why, names in tasks.items()]
 
 
 def _entry(text: str, width: int) -> list[str]:
