@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from hob.cli.columns import table
-from hob.cli.terminal import harmless
+from hob.cli.terminal import harmless, one_line
 from hob.core.errors import ModelError
 from hob.models.address import server_name
 from hob.models.bench.measure import Plan, measure
@@ -21,7 +21,7 @@ from hob.models.discovery import Wishes, discover
 
 ERROR, AUTH, UNREACHABLE = 1, 41, 69
 _LINE = "\x1b[2K\r"
-_ELSEWHERE = re.compile(r"(.+?)@(https?://.+)")
+_ELSEWHERE = re.compile(r"(.+?)@(https?://.*)")
 _HEADS = ("model", "works", "parallel", "reliability", "window", "format", "speed")
 _LEGEND = (
     "Works: yes, if at least half of the tasks that need calls are right. Reliability: tasks that are right; by schema,"
@@ -67,8 +67,8 @@ def _progress(named: str, quiet: bool) -> Callable[[str], None]:
 
     def told(what: str) -> None:
         if show:
-            line = f"{_LINE}  {harmless(named)}, {what}" if what else _LINE
-            print(line, end="", file=sys.stderr, flush=True)
+            shown = one_line(f"{named}, {what}", 76) if what else ""
+            print(f"{_LINE}  {shown}" if shown else _LINE, end="", file=sys.stderr, flush=True)
 
     return told
 

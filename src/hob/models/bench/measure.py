@@ -120,11 +120,14 @@ class _Run:
             facts = await examine(found.base_url, found.api_key, found.model)
         except ModelError:
             return  # a server that lists nothing may still have answered
+        # A server with one model (llama.cpp) takes any name for it.
+        alone = len(facts.models) == 1
+        card = facts.models[0] if alone else replace(found, facts=facts).card
         self.row = replace(
             self.row,
             kind=facts.kind,
             version=facts.version,
-            window_tokens=replace(found, facts=facts).card.window_tokens,
+            window_tokens=card.window_tokens,
         )
 
     async def _tasks(self, model: Model, how: str, tasks: Sequence[Task]) -> tuple[Outcome, ...]:
