@@ -99,14 +99,19 @@ async def _doctor(options: Namespace) -> int:
 async def _models(options: Namespace) -> int:
     from hob.config import load
 
-    wishes = _wishes(load(_settings(options)))
+    config = load(_settings(options))
     if options.action == "bench":
         from hob.cli.models_bench import bench_command
 
-        return await bench_command(options, wishes)
+        return await bench_command(options, _wishes(config))
     from hob.cli.models import models_command
+    from hob.core.tokens import estimate_head
+    from hob.wiring import agent
 
-    return await models_command(options, wishes)
+    who = agent(config.with_tools, scratchpad=config.scratchpad)
+    head = estimate_head(who.instructions, who.tools)
+    folder = config.data_dir / "profiles"
+    return await models_command(_wishes(config), folder, head, as_json=options.json)
 
 
 async def _undo(options: Namespace) -> int:

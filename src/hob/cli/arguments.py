@@ -38,6 +38,12 @@ def parser() -> argparse.ArgumentParser:
     tools.add_argument("action", nargs="?", choices=["list"], default="list")
     _tool_options(tools, argparse.SUPPRESS)
     tools.add_argument("--json", action="store_true", help="the schemas as JSON")
+    models = commands.add_parser(
+        "models", help="the model servers that are there, and their real windows"
+    )
+    models.add_argument("--base-url", metavar="URL", help="this server too")
+    models.add_argument("--json", action="store_true")
+    add_bench(models.add_subparsers(dest="action", metavar="ACTION", required=False))
     context = commands.add_parser(
         "context", help="what fills the window of a session, and what was computed again"
     )
@@ -58,7 +64,6 @@ def parser() -> argparse.ArgumentParser:
     )
     _model_options(doctor, top_level=False)
     add_doctor(doctor)
-    _add_models(commands)
     return top
 
 
@@ -271,12 +276,3 @@ def _add_sessions(commands: "Commands") -> None:
     rename.add_argument("name")
     remove = actions.add_parser("rm", help="remove sessions")
     remove.add_argument("session", nargs="+")
-
-
-def _add_models(commands: "Commands") -> None:
-    models = commands.add_parser("models", help="measure how well models call tools")
-    models.add_argument(
-        "--base-url", default=argparse.SUPPRESS, metavar="URL", help="this server instead"
-    )
-    models.add_argument("--json", action="store_true")
-    add_bench(models.add_subparsers(dest="action", metavar="ACTION", required=False))

@@ -130,8 +130,8 @@ class Assembler:
             self.model = chunk.model
         if not self.server and isinstance(chunk.system_fingerprint, str):
             self.server = chunk.system_fingerprint
-        if isinstance(chunk.prompt_progress, dict):
-            return self._read_so_far(cast("dict[str, Any]", chunk.prompt_progress))
+        if chunk.prompt_progress:
+            return self._read_so_far(chunk.prompt_progress)
         if not chunk.choices:
             return []
         choice = chunk.choices[0]
@@ -142,8 +142,9 @@ class Assembler:
         words = choice.delta or choice.message
         return self._words(words) if words else []
 
-    def _read_so_far(self, progress: dict[str, Any]) -> list[Delta]:
+    def _read_so_far(self, said: object) -> list[Delta]:
         """Return a word on how far llama.cpp has read a long prompt, at each fifth of it (`return_progress`)."""
+        progress = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
         total, done, cached = (progress.get(name) for name in ("total", "processed", "cache"))
         if not (isinstance(total, int) and isinstance(done, int)):
             return []

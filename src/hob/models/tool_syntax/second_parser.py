@@ -83,19 +83,22 @@ class SecondParser:
         found = self._from_text(message, request)
         if not found.calls and not self.problem:
             found = self._from_reasoning(message, request)
-        self._refuse_unreadable(found, request)
+        found = self._if_readable(found, request)
         return reply if found is message else replace(reply, message=found)
 
-    def _refuse_unreadable(self, message: AssistantMessage, request: Request) -> None:
+    def _if_readable(self, message: AssistantMessage, request: Request) -> AssistantMessage:
         """Raise `ModelError` (malformed) for a call that was clearly meant and cannot be read, at first.
 
-        The loop asks again, otherwise and with these words. If that does not help, the answer stands as it is.
+        The loop asks again, otherwise and with these words. If that does not help, the answer stands as one
+        that gave up: nothing was done.
         """
-        if not self.problem or message.calls or message.stop == "length" or request.variation > 1:
-            return
         tool = next((one for one in request.tools if one.name == self.tool), None)
-        if tool is not None:
-            raise ModelError("malformed", hint_for(self.problem, tool, self.dialect))
+        if not self.problem or tool is None or message.calls or message.stop == "length":
+            return message
+        if request.variation > 1:
+            return replace(message, stop="gave_up")
+        hint = hint_for(self.problem, tool, self.dialect)
+        raise ModelError("malformed", f"{self.name!r} wrote a call that cannot be read. {hint}")
 
     def _from_text(self, message: AssistantMessage, request: Request) -> AssistantMessage:
         if not may_hold_calls(message.text):
