@@ -1,6 +1,7 @@
 """A server that says goodbye just as the next request is sent: that request was never read, so it is sent again."""
 
 import asyncio
+from contextlib import suppress
 
 import httpx2
 from msgspec.structs import replace
@@ -17,16 +18,20 @@ ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 async def asked_twice(goodbye_s: float, first: int = 1) -> tuple[list[str], int]:
     """Return two answers of a server that answers `first` requests a connection, and how many connections came."""
     connections = 0
+    visits: list[asyncio.Task[None]] = []
 
     async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal connections
         connections += 1
+        visits.append(asyncio.current_task())
         for _ in range(first):
             await reader.readuntil(b"\r\n\r\n")
             writer.write(ANSWER)
         await reader.read(1)
         await asyncio.sleep(goodbye_s)
         writer.transport.abort()
+        with suppress(OSError):
+            await writer.wait_closed()
 
     server = await asyncio.start_server(visit, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -40,6 +45,7 @@ async def asked_twice(goodbye_s: float, first: int = 1) -> tuple[list[str], int]
     finally:
         await client.aclose()
         server.close()
+        await asyncio.gather(*visits)
     return said, connections
 
 
