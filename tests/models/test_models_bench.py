@@ -31,6 +31,7 @@ from models.bench_players import (
     task_of,
     with_mistakes,
 )
+from servers.ollama_double import OllamaDouble, Says
 from tiny.engine import engine
 
 ALL = len(TASKS)
@@ -170,6 +171,13 @@ def test_arguments_that_only_we_could_repair_are_said():
     assert said(row) == ("yes", "yes", "native, some repaired", 2, 2)
 
 
+def test_call_that_only_half_came_is_said():
+    half = Turn('<tool_call>\n{"name": "get_weather", "arguments": {"city": ???}}\n</tool_call>')
+    row = measured(with_mistakes({"string": half}), tasks=TASKS[:1])
+    assert wrong(row)["string"].startswith("get_weather: wrote a call that cannot be read: its arg")
+    assert said(row)[:3] == ("no", "?", "none")
+
+
 def test_repeats_and_first_tasks():
     row = measured(perfect, tasks=TASKS[:3], repeat=2)
     assert [one.task for one in row.outcomes] == ["string", "two calls", "result used"] * 2
@@ -189,12 +197,17 @@ def test_connection_that_closes_once_is_asked_again():
 
     def player(body: Body) -> Turn:
         task = task_of(body)
-        if task and task.name == "enum" and not lost:
+        # The first goodbye crosses with a request, and that is sent again below; the second is an error.
+        if task and task.name == "enum" and len(lost) < 2:
             lost.append(body)
             return Turn(fault="refuse")
         return perfect(body)
 
-    assert said(measured(player)) == ("yes", "yes", "native", ALL, ALL)
+    with playing(player) as server:
+        found = Found(server.base_url, "scripted", "", "", "openai")
+        row = asyncio.run(measure(found, Plan()))
+    assert said(row) == ("yes", "yes", "native", ALL, ALL)
+    assert row.requests == len(server.requests) - 1
 
 
 def test_real_engine_with_random_weights_fails_honestly():
@@ -293,6 +306,16 @@ def test_base_url_json_and_a_server_that_is_not_there(tmp_path):
     assert (second["error_kind"], "works" in second) == ("unreachable", False)
     assert "cannot be reached" in second["error"]
     assert "calls no model" in third["error"]
+
+
+def test_ollama_is_asked_as_sessions_ask_it(tmp_path):
+    weather = Says(calls=(("get_weather", {"city": "Lisbon"}),))
+    with OllamaDouble(answers=[Says("One, two."), weather]) as double:
+        done = bench("bench", f"qwen3:8b@{double.root}", "--tasks", "1", "--json", home=tmp_path)
+    (row,) = json.loads(done.stdout)["models"]
+    assert (row["kind"], row["works"], row["window_tokens"]) == ("ollama", "yes", 32768)
+    assert double.loads == [("qwen3:8b", 32768)]
+    assert {body["options"]["temperature"] for body in double.asked} == {0}
 
 
 def test_refused_key_and_unreachable_in_words(tmp_path):

@@ -14,10 +14,12 @@ from hob.cli.columns import table
 from hob.cli.terminal import harmless, one_line
 from hob.core.errors import ModelError
 from hob.models.address import server_name
-from hob.models.bench.measure import Plan, measure
+from hob.models.bench.measure import Plan, adapter, measure
 from hob.models.bench.row import Outcome, Row
 from hob.models.bench.tasks import TASKS
-from hob.models.discovery import Wishes, discover
+from hob.models.discovery import Found, Wishes, discover
+
+WindowOf = Callable[[Found], int | None]
 
 ERROR, AUTH, UNREACHABLE = 1, 41, 69
 _LINE = "\x1b[2K\r"
@@ -29,12 +31,16 @@ _LEGEND = (
 )
 
 
-async def bench_command(options: Namespace, wishes: Wishes) -> int:
-    """Measure each model, print the table and return the exit code."""
+async def bench_command(options: Namespace, wishes: Wishes, window_of: WindowOf) -> int:
+    """Measure each model, print the table and return the exit code.
+
+    `window_of` tells the window in tokens that sessions ask a server for.
+    """
     plan = Plan(TASKS[: options.tasks], options.repeat, options.timeout)
     rows: list[Row] = []
     for named in options.models:
-        rows.append(await _measured(named, wishes, plan, _progress(named, options.json)))
+        told = _progress(named, options.json)
+        rows.append(await _measured(_named(named, wishes), plan, window_of, told))
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(_document(rows)), indent=2).decode())
     else:
@@ -46,17 +52,24 @@ async def bench_command(options: Namespace, wishes: Wishes) -> int:
     return (AUTH if kinds == {"auth"} else ERROR) if kinds else 0
 
 
-async def _measured(named: str, wishes: Wishes, plan: Plan, told: Callable[[str], None]) -> Row:
-    elsewhere = _ELSEWHERE.fullmatch(named)
-    model, url = (elsewhere[1], elsewhere[2]) if elsewhere else (named, wishes.base_url)
+def _named(text: str, wishes: Wishes) -> Wishes:
+    elsewhere = _ELSEWHERE.fullmatch(text)
+    model, url = (elsewhere[1], elsewhere[2]) if elsewhere else (text, wishes.base_url)
+    return replace(wishes, model=model, base_url=url)
+
+
+async def _measured(
+    wishes: Wishes, plan: Plan, window_of: WindowOf, told: Callable[[str], None]
+) -> Row:
+    model = wishes.model
     try:
-        found = await discover(replace(wishes, model=model, base_url=url))
+        found = await discover(wishes)
     except ModelError as error:
-        return Row(model, url, error=str(error), error_kind=error.kind)
+        return Row(model, wishes.base_url, error=str(error), error_kind=error.kind)
     if found.kind == "offline":
         text = f"{model!r} is Hob's own repair by search, which calls no model; name a model."
         return Row(model, error=text, error_kind="refused")
-    row = await measure(found, plan, told)
+    row = await measure(found, plan, told, lambda one: adapter(one, window_of(one)))
     told("")
     return row
 

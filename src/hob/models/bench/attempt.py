@@ -57,7 +57,13 @@ class Line:
     async def ask_for_calls(self, request: Request) -> tuple[AssistantMessage, str]:
         """Return an answer, and how its calls came (empty without calls). Raises `ModelError`."""
         before = self._parser.recovered if self._parser else 0
-        reply = await self.ask(request)
+        try:
+            reply = await self.ask(request)
+        except ModelError as error:
+            if self._parser is None or not self._parser.problem:
+                raise
+            text = f"{self._parser.tool}: wrote a call that cannot be read: {self._parser.problem}"
+            raise ModelError("malformed", text) from error
         if reply.timings.first_token_s is not None:
             self.waits.append(reply.timings.first_token_s)
         if not reply.message.calls:

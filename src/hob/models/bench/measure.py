@@ -17,6 +17,7 @@ from hob.models.bench.row import NATIVE, REPAIRED, Outcome, Row
 from hob.models.bench.tasks import TASKS, Task
 from hob.models.discovery import Found
 from hob.models.examine import examine
+from hob.models.ollama import Ollama
 from hob.models.openai_chat import OpenAIChat
 from hob.models.responses import Responses
 from hob.models.text_protocol import TextProtocol
@@ -26,7 +27,8 @@ MAX_TOKENS = 1024  # of an answer: room for some thoughts, an end for a model th
 _WARM_TOKENS = 96
 _WARM_TASK = "Count from one to forty, in words."
 _EDIT_FORMAT = "diff"
-_STEADY = {"temperature": 0}
+_COLD = 0.0
+_STEADY = {"temperature": _COLD}
 _FASTEST = 10_000  # tokens a second; a server that seems faster held its answer back
 
 
@@ -39,13 +41,20 @@ class Plan(Struct, frozen=True):
     max_tokens: int = MAX_TOKENS
 
 
-def adapter(found: Found) -> Model:
-    """Return the adapter for a server, at temperature 0 where that is taken: the same verdict each time."""
+def adapter(found: Found, window_tokens: int | None = None) -> Model:
+    """Return the adapter that sessions use, at temperature 0 where that is taken: the same verdict each time.
+
+    `window_tokens` is what Ollama is asked for; another window than that of sessions would load the model again.
+    """
     url, model, key = found.base_url, found.model, found.api_key
     if found.protocol == "messages":
         return Anthropic(base_url=url, model=model, api_key=key, extra=_STEADY)
     if found.protocol == "responses":  # its models refuse a temperature
         return Responses(base_url=url, model=model, api_key=key)
+    if found.kind == "ollama":
+        return Ollama(
+            base_url=url, model=model, api_key=key, num_ctx=window_tokens, temperature=_COLD
+        )
     return OpenAIChat(base_url=url, model=model, api_key=key, extra=_STEADY)
 
 
