@@ -12,7 +12,7 @@ from hob.cli.arguments import UNDO_COMMANDS, conflict, parser
 
 if TYPE_CHECKING:
     from hob.config import Config
-    from hob.models.discovery import Wishes
+    from hob.models.discovery import Found, Wishes
 
 ERROR, USAGE, INPUT, CONFIG = 1, 2, 42, 52
 DEFAULT_STEPS = 40
@@ -97,7 +97,6 @@ async def _doctor(options: Namespace) -> int:
 
 
 async def _models(options: Namespace) -> int:
-    from hob.cli.models import models_command
     from hob.config import load
     from hob.core.tokens import estimate_head
     from hob.wiring import agent
@@ -105,6 +104,17 @@ async def _models(options: Namespace) -> int:
     config = load(_settings(options))
     who = agent(config.with_tools, scratchpad=config.scratchpad)
     head = estimate_head(who.instructions, who.tools)
+    if options.action == "bench":
+        from hob.cli.models_bench import bench_command
+        from hob.models.make import window_tokens
+        from hob.models.profile import Profile
+
+        def window(found: "Found") -> int | None:
+            return window_tokens(found, config, Profile(), head)
+
+        return await bench_command(options, _wishes(config), window)
+    from hob.cli.models import models_command
+
     folder = config.data_dir / "profiles"
     return await models_command(_wishes(config), folder, head, as_json=options.json)
 

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from hob import __version__
 from hob.cli.doctor_arguments import add_doctor
+from hob.cli.models_bench_arguments import add_bench
 from hob.cli.numbers import positive
 from hob.cli.undo_arguments import UNDO_COMMANDS, add_undo
 
@@ -42,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     )
     models.add_argument("--base-url", metavar="URL", help="this server too")
     models.add_argument("--json", action="store_true")
+    add_bench(models.add_subparsers(dest="action", metavar="ACTION", required=False))
     context = commands.add_parser(
         "context", help="what fills the window of a session, and what was computed again"
     )

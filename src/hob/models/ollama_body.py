@@ -16,21 +16,23 @@ class OllamaRenderer:
     """Renders requests for one model.
 
     `num_ctx` is the window in tokens, the same for the whole life: another value makes Ollama load the
-    model again and forget what it computed. `think` None leaves thinking to the model. With
+    model again and forget what it computed. `think` and `temperature` None leave both to the model. With
     `truncate` and `shift` off a prompt that is too long is an error and not cut in silence.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is a field of the protocol)
         self,
         model: str,
         *,
         num_ctx: int | None = None,
         keep_alive: str = "60m",
         think: bool | None = None,
+        temperature: float | None = None,
         keep_reasoning: bool = False,
         break_control_tokens: bool = False,
     ) -> None:
         self._model = model
+        self._temperature = temperature
         self._num_ctx = num_ctx
         self._keep_alive = keep_alive
         self._think = think
@@ -45,7 +47,11 @@ class OllamaRenderer:
 
     def render(self, request: Request) -> bytes:
         """Return the request body, UTF-8 JSON. What may change from step to step stands behind the messages."""
-        options: dict[str, Any] = {"num_ctx": self._num_ctx, "num_predict": request.max_tokens}
+        options: dict[str, Any] = {
+            "num_ctx": self._num_ctx,
+            "num_predict": request.max_tokens,
+            "temperature": self._temperature,
+        }
         if request.variation:
             options |= {"temperature": VARIED_TEMPERATURE, "seed": request.variation}
         given = {name: value for name, value in options.items() if value is not None}
