@@ -24,6 +24,9 @@ class Gauge(Struct, frozen=True):
     appended: int = 0
     ratio: Ratio = Ratio()
     thoughts: int = 0  # reasoning tokens since the last compaction: they may drop out of the prompt
+    unsure: bool = (
+        False  # whether the thoughts of the last answer are in the next prompt is not known
+    )
 
     @classmethod
     def of(cls, instructions: str, tools: Sequence[ToolSpec]) -> "Gauge":
@@ -63,8 +66,10 @@ class Gauge(Struct, frozen=True):
             not counts_all and usage.prompt_tokens < self.prompt / 2
         ):  # nothing is counted, or only what had to be computed
             return replace(self, appended=self.appended + written)
-        ratio = self.ratio
-        if self.prompt:
+        ratio, thought = self.ratio, bool(message.reasoning)
+        if self.unsure:
+            pass  # the difference is not only what was appended
+        elif self.prompt:
             ratio = ratio.after(self.appended, usage.prompt_tokens - self.prompt - self.answer)
         else:
             ratio = ratio.after(self.head + self.appended, usage.prompt_tokens)
