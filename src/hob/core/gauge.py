@@ -66,14 +66,21 @@ class Gauge(Struct, frozen=True):
             not counts_all and usage.prompt_tokens < self.prompt / 2
         ):  # nothing is counted, or only what had to be computed
             return replace(self, appended=self.appended + written)
-        ratio, thought = self.ratio, bool(message.reasoning)
+        ratio = self.ratio
         if self.unsure:
             pass  # the difference is not only what was appended
         elif self.prompt:
             ratio = ratio.after(self.appended, usage.prompt_tokens - self.prompt - self.answer)
         else:
             ratio = ratio.after(self.head + self.appended, usage.prompt_tokens)
-        return Gauge(self.head, usage.prompt_tokens, completion, 0, ratio, self.thoughts + thoughts)
+        return Gauge(
+            head=self.head,
+            prompt=usage.prompt_tokens,
+            answer=completion,
+            ratio=ratio,
+            thoughts=self.thoughts + thoughts,
+            unsure=bool(message.reasoning),
+        )
 
     def anew(self, messages: Iterable[Message]) -> "Gauge":
         """Return the gauge of a prompt that nobody has counted: after a compaction."""
