@@ -94,19 +94,22 @@ def compact_context(
     return Kept(appended((first,), *kept), (*gone, *stubbed))
 
 
-def request_for_summary(messages: tuple[Message, ...], focus: str = "") -> tuple[Message, ...]:
+def request_for_summary(
+    messages: tuple[Message, ...], focus: str = "", sent: int = 0
+) -> tuple[Message, ...]:
     """Return the running prompt with the wish for a summary at its tail: the server has it all in its cache.
 
-    It rides on the newest result, which no server has seen yet, or is a message of the person's after
-    the model's last words. New words of the person are left for after the compaction.
+    It rides on the newest message if that is a result or words of the person and was not among the `sent` first
+    ones; else it is a message of its own.
     """
     wish = f"{ASK} Above all, keep: {focus}" if focus else ASK
-    while messages and isinstance(messages[-1], UserMessage) and len(messages) > 1:
-        messages = messages[:-1]
-    last = messages[-1] if messages else None
-    if isinstance(last, ToolMessage):
-        return (*messages[:-1], replace(last, content=f"{last.content}\n\n[{wish}]"))
-    return appended(messages, UserMessage(wish))
+    match messages[-1] if len(messages) > sent else None:
+        case ToolMessage() as last:
+            return (*messages[:-1], replace(last, content=f"{last.content}\n\n[{wish}]"))
+        case UserMessage(text):
+            return (*messages[:-1], UserMessage(f"{text}\n\n[{wish}]"))
+        case _:
+            return appended(messages, UserMessage(wish))
 
 
 def is_compacted(text: str) -> bool:

@@ -86,6 +86,7 @@ class Session(Struct, frozen=True):
     seen: dict[
         str, str
     ] = {}  # digests of the files that the model knows, by path (`metadata["seen"]`)
+    sent: int = 0  # messages that a model was asked with
     gauge: Gauge = Gauge()
     last: Expected = Expected()  # who answered the last step and when
     reuse: Reuse = Reuse()  # of the last step
@@ -140,8 +141,9 @@ def reduce(s: Session, recorded: e.Recorded) -> Session:
                 outcome=outcome,
                 reason=reason,
             )
-        case e.StepStarted(attempt):
-            return replace(s, phase="stepping", attempt=attempt)
+        case e.StepStarted(attempt, purpose):
+            sent = len(s.messages) if purpose == "answer" else s.sent
+            return replace(s, phase="stepping", attempt=attempt, sent=sent)
         case e.StepFinished() as step:
             return _finish_step(s, step)
         case e.StepFailed() as failed:
@@ -315,6 +317,7 @@ def _compact(s: Session, compacted: e.Compacted) -> Session:
         error="",
         error_kind=None,
         messages=compacted.messages,
+        sent=0,
         gauge=s.gauge.anew(compacted.messages),
         last=replace(s.last, excuse=COMPACTED),
         turn=s.turn.plus(compacted.usage, compacted.reuse, None),

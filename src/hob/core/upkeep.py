@@ -86,7 +86,7 @@ def _compact(s: Session, reason: str, time_left_s: float | None, *, ask: bool = 
         s.session_id,
         s.agent.instructions,
         s.agent.tools,
-        request_for_summary(s.messages, s.compaction or ""),
+        request_for_summary(s.messages, s.compaction or "", s.sent),
         summary_tokens(window_of(s)),
         time_left_s,
     )
