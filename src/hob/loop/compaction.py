@@ -9,6 +9,7 @@ from hob.core.compaction import compact_context
 from hob.core.effects import Compact
 from hob.core.messages import Reply, Timings, ToolMessage, Usage
 from hob.core.reuse import Reuse, measure
+from hob.core.tokens import Ratio, estimate_message
 
 MIN_PUT_ASIDE = 400  # characters; what is shorter is not worth another call to read it again
 
@@ -25,9 +26,10 @@ def compacted(
         if (name := put_aside(message.content))
     }
     facts = replace(effect.facts, blobs=blobs)
-    kept = compact_context(
-        effect.messages, words, facts, effect.max_tokens, effect.policy, gauge.ratio
-    )
+    # What the server counted for these very messages says more than what was learned from earlier ones.
+    estimated = sum(map(estimate_message, effect.messages))
+    ratio = Ratio(estimated or 1, max(1, gauge.tokens - gauge.head_tokens))
+    kept = compact_context(effect.messages, words, facts, effect.max_tokens, effect.policy, ratio)
     requested = effect.request.messages if effect.request is not None else ()
     return e.Compacted(
         kept.messages,
