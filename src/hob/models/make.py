@@ -62,7 +62,7 @@ def window_tokens(found: Found, config: Config, profile: Profile, head_tokens: i
 
 def _as_the_model_can(found: Found, config: Config, profile: Profile) -> tuple[Config, str]:
     """Return the settings for what the model can do; what a person set goes first."""
-    if not profile.parallel_calls:
+    if not profile.parallel_calls and "one_action" not in config.origins:
         config = replace(config, one_action=True)
     no_tools = found.card.tools is False or profile.tool_format == "text"
     if not no_tools or "edit_format" in config.origins:
@@ -133,6 +133,8 @@ def _extra(found: Found, config: Config, profile: Profile) -> Mapping[str, Any]:
             extra["id_slot"] = config.slot
     if config.think is not None and found.kind in ("llamacpp", "vllm", "lmstudio"):
         extra["chat_template_kwargs"] = {"enable_thinking": config.think}
-    if not profile.parallel_calls and found.kind in ("llamacpp", "vllm", "openai"):
+    # Where no tools are sent (calls as text), OpenAI's API refuses the field.
+    native = config.edit_format == "tools"
+    if native and not profile.parallel_calls and found.kind in ("llamacpp", "vllm", "openai"):
         extra["parallel_tool_calls"] = False
     return extra
