@@ -1,4 +1,4 @@
-"""A server that behaves like LM Studio: both forms of its list, 200 for what it does not know, and silence when full."""
+"""A server that behaves like LM Studio: both forms of its list, 200 for what it does not know, silence when full."""
 
 from dataclasses import dataclass
 from typing import Any
