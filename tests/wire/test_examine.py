@@ -43,7 +43,7 @@ def ollama_card(name="qwen3:8b", **more):
 def test_ollama_tells_the_window_of_what_is_loaded_and_of_a_modelfile():
     cards = [
         Card(),
-        Card("big", capabilities=("completion", "vision", "thinking"), num_ctx=65_536),
+        Card("big", 131_072, ("completion", "vision", "thinking"), 65_536),
         Card("nomic-embed-text:latest", 2048, ("embedding",)),
     ]
     with OllamaDouble(cards=cards, loads=[("qwen3:8b", 16_384)]) as double:
@@ -57,6 +57,7 @@ def test_ollama_tells_the_window_of_what_is_loaded_and_of_a_modelfile():
                 ollama_card(
                     "big",
                     window_tokens=65_536,
+                    max_window_tokens=131_072,
                     window_from="/api/show",
                     tools=False,
                     vision=True,

@@ -37,7 +37,15 @@ def prepare(found: Found, config: Config, head_tokens: int) -> Prepared:
     kept = profiles.load(config.data_dir / "profiles", found.base_url, found.model, version)
     profile, words = kept.profile, [kept.word] if kept.word else []
     window = window_tokens(found, config, profile, head_tokens)
-    if problem := too_small(found.kind, found.model, window, head_tokens):
+    problem = too_small(
+        found.kind,
+        found.model,
+        window,
+        head_tokens,
+        configured=bool(config.context_tokens),
+        trained_tokens=found.card.max_window_tokens,
+    )
+    if problem:
         raise ModelError("refused", problem)
     config, word = _as_the_model_can(found, config, profile)
     words += [word] if word else []

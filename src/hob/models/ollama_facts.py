@@ -63,12 +63,15 @@ def _model(name: str, card: Fields, loaded: Fields | None, shown: Fields) -> Mod
     capabilities = cast("Sequence[Any]", can) if isinstance(can, list) else None
     now = _count((loaded or {}).get("context_length"))
     own = _NUM_CTX.search(str(shown.get("parameters") or ""))
-    window = now or (_count(int(own[1])) if own else None)
+    trained = _trained(_fields(shown.get("model_info")))
+    asked = _count(int(own[1])) if own else None
+    # Ollama gives no more than the model was trained for.
+    window = now or (min(asked, trained or asked) if asked else None)
     return ModelFacts(
         name,
         loaded is not None,
         window_tokens=window,
-        max_window_tokens=_trained(_fields(shown.get("model_info"))),
+        max_window_tokens=trained,
         window_from=("/api/ps" if now else "/api/show") if window else "",
         tools=None if capabilities is None else "tools" in capabilities,
         vision=None if capabilities is None else "vision" in capabilities,
