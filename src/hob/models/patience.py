@@ -8,13 +8,13 @@ settle    after a finished answer, until the connection is closed
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from hob.core.deltas import Notice
+from hob.core.deltas import Delta, Notice
 from hob.core.errors import ModelError
 from hob.models.address import is_loopback
 from hob.models.progress import Progress, Sight
@@ -109,6 +109,12 @@ class Watch:
                 f"was still loading the model after {_seconds(self.elapsed_s())}",
                 "look at its log and whether the model fits its memory, or raise HOB_LOAD_TIMEOUT",
             )
+
+    def hear(self, deltas: Sequence[Delta]) -> None:
+        """Note whether the server has said by itself how far it is, so that nobody need look or wonder."""
+        if any(isinstance(delta, Notice) for delta in deltas):
+            self._since = self._loop.time()
+            self._notice_at = max(self._notice_at, self._since + self._pause_s)
 
     async def notices(self, job: asyncio.Future[Any]) -> AsyncGenerator[Notice]:
         """Wait for a job before the first token, and yield what the person should know meanwhile.
