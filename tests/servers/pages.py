@@ -1,6 +1,7 @@
 """The floor of the server doubles: pages of JSON over real HTTP on loopback, and what was asked of them."""
 
 import json
+import ssl
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -10,12 +11,15 @@ from typing import Any, Self
 class Pages:
     """A server with a page of JSON for each path (bytes are sent as they are); POST answers come from `post`.
 
-    `asked` are all (method, path) in order, `bodies` those of the POSTs. `slow` paths answer after `slow_s`.
+    `headers` go with each answer; with `tls` it is spoken. `asked` are all (method, path) in order, `bodies`
+    and `raw` what was posted. `slow` paths answer after `slow_s`.
     """
 
     def __init__(self, pages: dict[str, Any] | None = None, slow: tuple[str, ...] = ()) -> None:
         self.pages = pages or {}
         self.slow, self.slow_s = slow, 1.5
+        self.headers: dict[str, str] = {}
+        self.tls: ssl.SSLContext | None = None
         self.asked: list[tuple[str, str]] = []
         self.bodies: list[dict[str, Any]] = []
         self.raw: list[bytes] = []
@@ -28,6 +32,9 @@ class Pages:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if self.tls is not None:
+            wrap = self.tls.wrap_socket
+            self._server.socket = wrap(self._server.socket, server_side=True)
         self.port = self._server.server_port
         self.root = f"http://127.0.0.1:{self.port}"
         self.base_url = f"{self.root}/v1"
@@ -75,7 +82,8 @@ class _Handler(BaseHTTPRequestHandler):
             kind = "application/json"
             data = value if isinstance(value, bytes) else json.dumps(value).encode()
         self.send_response(status)
-        self.send_header("content-type", kind)
+        for name, one in {"content-type": kind, **self.owner.headers}.items():
+            self.send_header(name, one)
         self.send_header("content-length", str(len(data)))
         self.end_headers()
         try:
