@@ -134,7 +134,7 @@ class Watch:
             if limit_at is not None and now >= limit_at:
                 await self._look_at_server(job)
                 if (limit_at := self._first_token_at()) is not None and now >= limit_at:
-                    raise self._no_first_token(now - self._since)
+                    raise _no_first_token(self._server, self._sight, now - self._since)
                 continue
             if now >= self._notice_at:
                 return False
@@ -252,21 +252,22 @@ class Watch:
                 "give the turn more time, or a smaller task",
             )
 
-    def _no_first_token(self, waited_s: float) -> ModelError:
-        step = "look whether it still works, or raise HOB_FIRST_TOKEN_TIMEOUT"
-        if self._sight is not None:
-            return _timeout(
-                self._server,
-                f"said nothing for {_seconds(waited_s)} and got no further; when last seen it "
-                f"{self._sight.words.replace('is', 'was', 1)}",
-                step,
-            )
+
+def _no_first_token(server: str, sight: Sight | None, waited_s: float) -> ModelError:
+    step = "look whether it still works, or raise HOB_FIRST_TOKEN_TIMEOUT"
+    if sight is not None:
         return _timeout(
-            self._server,
-            f"took the request and said nothing for {_seconds(waited_s)}: no first token, so it was "
-            "loading the model or reading the prompt",
+            server,
+            f"said nothing for {_seconds(waited_s)} and got no further; when last seen it "
+            f"{sight.words.replace('is', 'was', 1)}",
             step,
         )
+    return _timeout(
+        server,
+        f"took the request and said nothing for {_seconds(waited_s)}: no first token, so it was "
+        "loading the model or reading the prompt",
+        step,
+    )
 
 
 def _timeout(server: str, what: str, step: str) -> ModelError:
