@@ -12,7 +12,7 @@ from hob.cli.arguments import UNDO_COMMANDS, conflict, parser
 
 if TYPE_CHECKING:
     from hob.config import Config
-    from hob.models.discovery import Wishes
+    from hob.models.discovery import Found, Wishes
 
 ERROR, USAGE, INPUT, CONFIG = 1, 2, 42, 52
 DEFAULT_STEPS = 40
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _carry_out(options)
     except BrokenPipeError:
         # The reader of our output has gone. For a list (`hob sessions list | head`) nothing is wrong.
-        if options.command in ("sessions", "tools", "diff", "context"):
+        if options.command in ("sessions", "tools", "diff", "context", "models"):
             return 0
         print("hob: nobody reads the output any more, so the run was stopped.", file=sys.stderr)
         return ERROR
@@ -66,6 +66,7 @@ def _carry_out(options: Namespace) -> int:
         "demo": _demo,
         "context": _context,
         "doctor": _doctor,
+        "models": _models,
         **dict.fromkeys(UNDO_COMMANDS, _undo),
     }
     return asyncio.run(commands.get(options.command, _run)(options))
@@ -93,6 +94,29 @@ async def _doctor(options: Namespace) -> int:
     found = await discover(_wishes(config))
     folder = config.data_dir / "profiles"
     return await doctor_command(options, found, folder, SystemClock().now_ms())
+
+
+async def _models(options: Namespace) -> int:
+    from hob.config import load
+    from hob.core.tokens import estimate_head
+    from hob.wiring import agent
+
+    config = load(_settings(options))
+    who = agent(config.with_tools, scratchpad=config.scratchpad)
+    head = estimate_head(who.instructions, who.tools)
+    if options.action == "bench":
+        from hob.cli.models_bench import bench_command
+        from hob.models.make import window_tokens
+        from hob.models.profile import Profile
+
+        def window(found: "Found") -> int | None:
+            return window_tokens(found, config, Profile(), head)
+
+        return await bench_command(options, _wishes(config), window)
+    from hob.cli.models import models_command
+
+    folder = config.data_dir / "profiles"
+    return await models_command(_wishes(config), folder, head, as_json=options.json)
 
 
 async def _undo(options: Namespace) -> int:

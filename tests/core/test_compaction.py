@@ -198,6 +198,16 @@ def test_thoughts_are_not_counted_as_part_of_the_next_prompt():
     assert gauge.thoughts == 400
 
 
+def test_thoughts_that_stay_in_the_prompt_do_not_spoil_the_ratio():
+    more = ToolMessage("1.0", "read", "word " * 100)
+    thought = AssistantMessage("Yes.", reasoning="long " * 300)
+    gauge = Gauge(prompt=100).counted(Usage(100, 90, 400), thought).plus((more,))
+    ratio = gauge.ratio
+    after = gauge.counted(Usage(650, 500, 5), AssistantMessage("ok"))
+    assert (after.ratio, after.prompt) == (ratio, 650)
+    assert after.plus((more,)).counted(Usage(760, 650, 5), AssistantMessage("ok")).ratio != ratio
+
+
 def test_a_server_that_counts_only_what_it_computed_does_not_empty_the_gauge():
     gauge = Gauge(prompt=5000, answer=10).plus((UserMessage("word " * 100),))
     after = gauge.counted(Usage(110, None, 5), AssistantMessage("ok"))

@@ -8,6 +8,8 @@ from pathlib import Path
 from hob.core.compaction import ASK
 from hob.models.scripted import ScriptedCall, Turn, serve
 from journeys.face import Shell
+from servers.ollama_double import OllamaDouble, Says
+from tiny.engine import engine
 
 GOAL = "Count the planets in every log file and never delete one."
 SUMMARY = "The goal is to count planets; logs 1 to n are done."
@@ -106,3 +108,68 @@ def test_marks_that_make_no_sense_are_refused(tmp_path: Path):
     done = shell.hob("run", "x")
     assert done.returncode == 52
     assert "HOB_COMPACT_AT is 0.3 and HOB_COMPACT_TO is 0.4" in done.stderr
+
+
+def test_a_server_that_cuts_in_silence_is_found_out_and_worked_with(tmp_path: Path):
+    shell = Shell(tmp_path)
+    (shell.workspace / "a.py").write_text("x = 1\n" * 900, encoding="utf-8")
+    reads = [Says("I look.", calls=(("read_file", {"path": "a.py"}),)) for _ in range(9)]
+    for n, says in enumerate(reads):
+        says.calls[0][1]["start_line"] = n + 1
+    with OllamaDouble(
+        largest_window=8192, always_cuts=True, answers=[*reads, Says("Read.")]
+    ) as double:
+        done = shell.hob("run", GOAL, "--base-url", double.root, "-m", "qwen3:8b")
+        first = shell.hob(
+            *("run", GOAL, "--base-url", double.root, "-m", "qwen3:8b"), stdin="many words " * 9000
+        )
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    cut = next(n for n, line in enumerate(lines) if "cut the prompt without a word" in line)
+    assert re.fullmatch(
+        r"The server cut the prompt without a word: it read 4,098 of about [\d,]+ tokens, so its answer was thrown"
+        r" away\. Raise its context window \(Ollama: num_ctx or OLLAMA_CONTEXT_LENGTH, llama\.cpp: -c, LM Studio:"
+        r" the model's context length\)\.",
+        lines[cut],
+    )
+    assert re.fullmatch(
+        r"Context compacted from [\d,]+ to [\d,]+ tokens, by rule: the model gave no summary\.",
+        lines[cut + 1],
+    )
+    assert {body["options"]["num_ctx"] for body in double.asked} == {32768}
+    assert double.loads == [("qwen3:8b", 8192)]
+    assert first.returncode == 1
+    assert first.stderr.count("cut the prompt without a word") == 1
+
+
+def test_a_call_in_the_text_is_carried_out_and_an_unreadable_one_ends_unreached(tmp_path: Path):
+    shell = Shell(tmp_path)
+    (shell.workspace / "a.py").write_text("x = 1\n", encoding="utf-8")
+    call = '<tool_call>\n{"name": "read_file", "arguments": {"path": "a.py"}}\n</tool_call>'
+    broken = '<tool_call>\n{"name": "read_file", "arguments": {"path": "a.py", "end_line": }}\n'
+    with serve([Turn(text=f"I read it.\n{call}"), Turn(text="It is one line.")]) as server:
+        read = shell.run(server.base_url, "What is in a.py?")
+        messages = json.loads(server.requests[-1].body)["messages"]
+    assert read.returncode == 0
+    assert "✓ read_file a.py line 1" in read.stderr
+    assert messages[2]["content"].strip() == "I read it."
+    assert messages[2]["tool_calls"][0]["function"]["name"] == "read_file"
+    with serve([Turn(text=f"I read it.\n{broken}")]) as server:
+        unread = shell.run(server.base_url, "What is in a.py?")
+        bodies = [json.loads(request.body) for request in server.requests]
+    assert unread.returncode == 10
+    assert "'scripted' wrote a call that cannot be read." in unread.stderr
+    assert "Note from the host" in unread.stderr
+    assert [body.get("temperature") for body in bodies] == [None, 0.8, 0.8]
+    assert [len(body["messages"]) for body in bodies] == [2, 2, 4]
+
+
+def test_a_window_too_small_to_work_in_ends_the_run_before_it_begins(tmp_path: Path):
+    with engine(n_ctx=4096) as running:
+        done = Shell(tmp_path).hob("run", GOAL, "--base-url", running.base_url, "-m", "tiny")
+    assert done.returncode == 1
+    assert re.fullmatch(
+        r"hob: The window of 'tiny' is 4,096 tokens, and the instructions and tools take about 1,\d+ of them: too"
+        r" little to work in; start llama-server with `-c 32768`; `-c` is divided among the slots of `--parallel`\.",
+        done.stderr.strip(),
+    )

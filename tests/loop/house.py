@@ -27,6 +27,7 @@ from hob.core.ports import Entry, Report
 from hob.core.request import Request
 from hob.core.session import fold
 from hob.core.tokens import estimate_message
+from hob.core.transcript import is_strict
 from hob.loop.log import Log
 from hob.loop.loop import run
 from hob.loop.perform import Performer
@@ -211,6 +212,8 @@ class House:
         assert not log.session.queue
         assert not log.session.cancelling
         assert_valid(log.session.messages)
+        for request in self.mind.seen:
+            assert is_strict(request.messages), request.messages
         for k in range(len(recorded) + 1):
             fold(recorded[:k])
         for earlier, later in pairwise(self.mind.seen):

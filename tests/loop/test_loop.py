@@ -102,8 +102,9 @@ def test_failures_are_tried_again_with_pauses_and_then_told():
     house = House(script([]), fail=2)
     log = played(house)
     assert log.session.outcome == "done"
-    waits = [item.text for item in house.told if isinstance(item, Notice)]
-    assert waits == ["Trying again in 0.5 s.", "Trying again in 1 s."]
+    events = [item.event for item in house.told if isinstance(item, e.Recorded)]
+    waits = [event.delay_s for event in events if isinstance(event, e.StepFailed)]
+    assert waits == [0.5, 1.0]
     house = House(script([]), fail=99)
     log = played(house)
     assert (log.session.outcome, log.session.error_kind, log.session.reason) == (

@@ -131,7 +131,7 @@ def test_a_call_that_could_not_be_read_is_named_and_forgotten_with_the_next_answ
                 await everything(model, replace(asked, variation=variation))
             assert caught.value.kind == "malformed"
         items = await everything(model, replace(asked, variation=2))
-        assert items[-1].message == AssistantMessage(FRAME[:50])
+        assert items[-1].message == AssistantMessage(FRAME[:50], stop="gave_up")
         seen.append((model.problem, model.tool))
         await everything(model, ask(UserMessage("Go."), AssistantMessage("x"), UserMessage("On.")))
         seen.append((model.problem, model.tool))

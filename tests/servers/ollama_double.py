@@ -40,6 +40,8 @@ class OllamaDouble:
     cards: Sequence[Card] = field(default_factory=lambda: [Card()])
     answers: list[Says] = field(default_factory=list)
     default_window: int = 4096
+    largest_window: int = 10**9  # what its memory allows; it says nothing when it gives less
+    always_cuts: bool = False  # an old version, that knows nothing of `truncate`
     version: str = "0.15.6"
     loads: list[tuple[str, int]] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -129,10 +131,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(400, {"error": f"{card.name} does not support tools"})
             return
         window = options.get("num_ctx") or card.num_ctx or owner.default_window
-        fresh = owner.load(card, min(window, card.trained))
+        window = min(window, card.trained, owner.largest_window)
+        fresh = owner.load(card, window)
         read = len(json.dumps(body["messages"])) // 4 + len(json.dumps(body.get("tools", ""))) // 4
         if read > window:
-            if body.get("truncate") is False:
+            if body.get("truncate") is False and not owner.always_cuts:
                 self._json(400, {"error": "the input length exceeds the context length"})
                 return
             read = window // 2 + 2

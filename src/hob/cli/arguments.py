@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from hob import __version__
 from hob.cli.doctor_arguments import add_doctor
+from hob.cli.models_bench_arguments import add_bench
 from hob.cli.numbers import positive
 from hob.cli.undo_arguments import UNDO_COMMANDS, add_undo
 
@@ -37,6 +38,12 @@ def parser() -> argparse.ArgumentParser:
     tools.add_argument("action", nargs="?", choices=["list"], default="list")
     _tool_options(tools, argparse.SUPPRESS)
     tools.add_argument("--json", action="store_true", help="the schemas as JSON")
+    models = commands.add_parser(
+        "models", help="the model servers that are there, and their real windows"
+    )
+    models.add_argument("--base-url", metavar="URL", help="this server too")
+    models.add_argument("--json", action="store_true")
+    add_bench(models.add_subparsers(dest="action", metavar="ACTION", required=False))
     context = commands.add_parser(
         "context", help="what fills the window of a session, and what was computed again"
     )

@@ -33,6 +33,7 @@ class TextView:
         self._thinking = False
         self._streamed = False
         self._status_open = False  # a passing line stands on the terminal
+        self._failure = ""  # the last one shown
 
     def prime(self, session: Session) -> None:
         """Know the calls that are open when a session is taken up again."""
@@ -68,6 +69,7 @@ class TextView:
                 if reuse.lost:
                     self._line(_lost(reuse, self._colour))
             case e.StepFailed(error, text, final, delay_s) if error != "cancelled":
+                self._failure = text
                 again = "" if final else f" Trying again{f' in {delay_s:g} s' if delay_s else ''}."
                 self._line(f"{self._colour.bad}{harmless(text)}{self._colour.reset}{again}")
             case e.ToolFinished(call_id, result):
@@ -193,7 +195,7 @@ class TextView:
         colour = self._colour
         ending = session.outcome or "unfinished"
         paint = colour.good if ending == "done" else colour.bad
-        if session.reason:
+        if session.reason and session.reason != self._failure:
             self._line(f"{colour.bad}{harmless(session.reason)}{colour.reset}")
         steps = "1 step" if session.turn.steps == 1 else f"{session.turn.steps} steps"
         parts = [steps, *_tokens(session), f"{duration_s:.1f} s"]

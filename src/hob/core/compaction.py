@@ -8,7 +8,6 @@ stay as they were. Only summary, record and the kept steps are computed once mor
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -16,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hob.core.agent import ContextPolicy
+from hob.core.diffs import counts, is_diff
 from hob.core.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
 from hob.core.tokens import Ratio, estimate_message, estimate_tokens
 from hob.core.transcript import appended
@@ -40,7 +40,6 @@ ASK = (
 _MARK = (
     "\n\n[Summary by the host of what came before; the whole of it is kept outside the context]\n"
 )
-_HUNK = re.compile(r"^@@ ", re.MULTILINE)
 
 
 class Record(Struct, frozen=True):
@@ -227,10 +226,8 @@ def gist(message: ToolMessage) -> str:
     """Return a result in a few words: a diff as its counts, anything else as its first line."""
     text = message.content
     failed = "failed: " if message.is_error else ""
-    if _HUNK.search(text):
-        lines = text.splitlines()
-        plus = sum(line.startswith("+") and not line.startswith("+++") for line in lines)
-        minus = sum(line.startswith("-") and not line.startswith("---") for line in lines)
+    if is_diff(text):
+        plus, minus = counts(text)
         return f"{failed}diff, +{plus} -{minus} lines"
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     return failed + (line if len(line) <= STUB_CHARS else line[: STUB_CHARS - 1] + "…")

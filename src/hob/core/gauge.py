@@ -24,6 +24,9 @@ class Gauge(Struct, frozen=True):
     appended: int = 0
     ratio: Ratio = Ratio()
     thoughts: int = 0  # reasoning tokens since the last compaction: they may drop out of the prompt
+    unsure: bool = (
+        False  # whether the thoughts of the last answer are in the next prompt is not known
+    )
 
     @classmethod
     def of(cls, instructions: str, tools: Sequence[ToolSpec]) -> "Gauge":
@@ -64,11 +67,20 @@ class Gauge(Struct, frozen=True):
         ):  # nothing is counted, or only what had to be computed
             return replace(self, appended=self.appended + written)
         ratio = self.ratio
-        if self.prompt:
+        if self.unsure:
+            pass  # the difference is not only what was appended
+        elif self.prompt:
             ratio = ratio.after(self.appended, usage.prompt_tokens - self.prompt - self.answer)
         else:
             ratio = ratio.after(self.head + self.appended, usage.prompt_tokens)
-        return Gauge(self.head, usage.prompt_tokens, completion, 0, ratio, self.thoughts + thoughts)
+        return Gauge(
+            head=self.head,
+            prompt=usage.prompt_tokens,
+            answer=completion,
+            ratio=ratio,
+            thoughts=self.thoughts + thoughts,
+            unsure=bool(message.reasoning),
+        )
 
     def anew(self, messages: Iterable[Message]) -> "Gauge":
         """Return the gauge of a prompt that nobody has counted: after a compaction."""

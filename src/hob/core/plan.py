@@ -47,6 +47,9 @@ def next_effect(s: Session) -> Effect:
         return Record((e.InputDelivered(steer.input_id),))
     if s.phase == "answered":
         return _after_answer(s)
+    if s.queue and (not s.messages or isinstance(s.messages[-1], AssistantMessage)):
+        # A turn whose input was lost in a crash: a model is not asked to answer itself.
+        return Record((e.InputDelivered(s.queue[0].input_id),))
     if ending := _ending(s):
         return Record((ending,))
     if s.attempt == HINT_AFTER and s.error_kind in SAME_AGAIN and not s.hinted:

@@ -62,11 +62,12 @@ class Performer:
         said: list[str] = []
         try:
             if effect.delay_s:
-                tell(Notice(f"Trying again in {effect.delay_s:g} s."))
                 await self._clock.sleep(effect.delay_s)
             reply = await self._listen(effect.request, said, tell)
             if (read := cut_in_silence(effect.expected, reply)) is not None:
-                raise ModelError("context_overflow", _cut(effect.expected, read), None, None, read)
+                # The last prompt was read whole, so the window holds that much; some servers cut to half of it.
+                holds = max(read, effect.expected.sent)
+                raise ModelError("context_overflow", _cut(effect.expected, read), None, None, holds)
             reuse = measure(effect.expected, reply, effect.request.messages, self._clock.now_ms())
             return _finished(reply, effect.step, reuse)
         except ModelError as error:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from hob.core.agent import ToolSpec
 from hob.core.checkpoints import CallChanges, Checkpoints
+from hob.core.diffs import is_diff, summary
 from hob.core.messages import Details, ToolCall, ToolResult
 from hob.core.permission import Action
 from hob.core.ports import Blobs, Report, Tool
@@ -107,7 +108,8 @@ class Toolbox:
         except OSError as error:
             return f"not kept: {error}", _cut(text, cap)
         rest = f"; read_output({kept[:_DIGITS]!r}) shows the rest"
-        return kept, _cut(text, cap, rest if READER in self._tools else "")
+        told = _diff_summary(text, cap)
+        return kept, told + _cut(text, cap - len(told), rest if READER in self._tools else "")
 
     def _cap(self, name: str, text: str) -> int:
         """Return the characters that may stay of a text: fewer where they cost the model more."""
@@ -205,6 +207,12 @@ def _parse(call: ToolCall) -> dict[str, Any] | ToolResult:
 def _cut(text: str, cap: int, rest: str = "") -> str:
     half = cap // 2
     return f"{text[:half]}\n[… {len(text) - 2 * half} characters cut here{rest} …]\n{text[-half:]}"
+
+
+def _diff_summary(text: str, cap: int) -> str:
+    """Return what a diff that is too long changes, file by file, to stand before what is left of it."""
+    told = summary(text) if is_diff(text) else ""
+    return f"{told}\n\n" if told and len(told) < cap // 2 else ""
 
 
 def _error(text: str) -> ToolResult:

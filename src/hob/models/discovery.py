@@ -234,12 +234,13 @@ async def _listens(port: int) -> bool:
 
 def _first(facts: ServerFacts) -> str:
     """Return the first chat model, one that is loaded before one that is not."""
-    chat = [
-        one
-        for one in facts.models
-        if not one.embedding and not any(part in one.name.lower() for part in _NO_CHAT)
-    ]
+    chat = [one for one in facts.models if is_chat(one)]
     return next((one.name for one in (*(o for o in chat if o.loaded), *chat)), "")
+
+
+def is_chat(model: ModelFacts) -> bool:
+    """Tell whether a model may be one to talk to, by what the server or its name says."""
+    return not model.embedding and not any(part in model.name.lower() for part in _NO_CHAT)
 
 
 def _matching(facts: ServerFacts, model: str) -> str:

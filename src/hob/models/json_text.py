@@ -46,3 +46,11 @@ def encode_text(text: str) -> bytes:
         return msgspec.json.encode(text)
     except UnicodeEncodeError:
         return msgspec.json.encode(text.encode("utf-8", "replace").decode())
+
+
+def json_object(**fields: bytes | str) -> bytes:
+    """Return a JSON object in the given order; bytes are JSON already."""
+    return b"{%b}" % b",".join(
+        b'"%b":%b' % (name.encode(), value if isinstance(value, bytes) else encode_text(value))
+        for name, value in fields.items()
+    )

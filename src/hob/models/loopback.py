@@ -15,6 +15,9 @@ _MAX_HEAD_BYTES = 100 * 1024
 _MAX_UNREAD_BYTES = 1024 * 1024
 # Servers drop idle connections after 5 s (llama.cpp, uvicorn); leaving first avoids the race.
 KEEP_ALIVE_S = 4.0
+# llama.cpp announces keep-alive and yet closes after every stream: a request that comes at once crosses with
+# that and is never read. A goodbye that comes later than this belongs to the request.
+_CROSSING_S = 1.0
 
 
 class LoopbackTransport(httpx2.AsyncBaseTransport):
@@ -26,9 +29,15 @@ class LoopbackTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request and return the response with its head read. Raises `httpx2.TransportError`."""
-        connection = self._kept() or await self._connect(request.url)
+        kept = self._kept()
+        connection = kept or await self._connect(request.url)
         try:
             head = await connection.ask(request)
+        except httpx2.RemoteProtocolError:
+            connection.abort()
+            if kept is None or not kept.crossed():
+                raise
+            return await self.handle_async_request(request)
         except BaseException:
             connection.abort()
             raise
@@ -78,6 +87,7 @@ class _Connection(asyncio.Protocol):
         self._over = False
         self._unanswered = False
         self._idle_since: float | None = None
+        self._asked_at: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note the socket (asyncio calls this)."""
@@ -122,6 +132,11 @@ class _Connection(asyncio.Protocol):
         self._idle_since = self._loop.time()
         return True
 
+    def crossed(self) -> bool:
+        """Say whether the server said goodbye to this kept connection just as a request was sent."""
+        since = self._loop.time() - (self._asked_at or 0.0)
+        return self._unanswered and since < _CROSSING_S
+
     def abort(self) -> None:
         """Close at once, which tells the server to stop."""
         self._over = True
@@ -150,6 +165,7 @@ class _Connection(asyncio.Protocol):
             parts.append(self._wire.send(h11.EndOfMessage()))
         except h11.LocalProtocolError as error:
             raise httpx2.LocalProtocolError(str(error)) from error
+        self._asked_at = self._loop.time()
         self._transport.write(b"".join(part for part in parts if part))
         while True:
             event = await self._event()

@@ -12,6 +12,7 @@ from hob.models import profiles
 from hob.models.discovery import Found
 from hob.models.patience import patience_for
 from hob.models.profile import Profile
+from hob.models.second_look import SecondLook
 from hob.models.window import ENOUGH_TOKENS, ROOM_TOKENS, too_small
 
 
@@ -87,8 +88,7 @@ def _maker(
     found: Found, config: Config, profile: Profile, window: int | None
 ) -> Callable[[], Model]:
     def server(model: str) -> Model:
-        parser = import_module("hob.models.tool_syntax").SecondParser
-        return parser(_adapter(found, config, profile, window, model))
+        return SecondLook(_adapter(found, config, profile, window, model))
 
     if config.edit_format == "tools":
         return lambda: server(found.model)

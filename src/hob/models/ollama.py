@@ -20,6 +20,7 @@ class Ollama(HttpModel):
         num_ctx: int | None = None,
         keep_alive: str = "60m",
         think: bool | None = None,
+        temperature: float | None = None,
         keep_reasoning: bool = False,
         break_control_tokens: bool = False,
     ) -> None:
@@ -30,6 +31,7 @@ class Ollama(HttpModel):
                 num_ctx=num_ctx,
                 keep_alive=keep_alive,
                 think=think,
+                temperature=temperature,
                 keep_reasoning=keep_reasoning,
                 break_control_tokens=break_control_tokens,
             ),

@@ -4,34 +4,35 @@ from typing import Any
 
 import msgspec
 
-from hob.core.agent import ToolSpec
 from hob.core.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
 from hob.core.request import Request
 from hob.models.control_tokens import broken
 from hob.models.growing import Bodies
-from hob.models.json_text import encode_text
-from hob.models.render import VARIED_TEMPERATURE, echoed_arguments
+from hob.models.json_text import json_object
+from hob.models.render import VARIED_TEMPERATURE, echoed_arguments, function_tool
 
 
 class OllamaRenderer:
     """Renders requests for one model.
 
     `num_ctx` is the window in tokens, the same for the whole life: another value makes Ollama load the
-    model again and forget what it computed. `think` None leaves thinking to the model. With
+    model again and forget what it computed. `think` and `temperature` None leave both to the model. With
     `truncate` and `shift` off a prompt that is too long is an error and not cut in silence.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is a field of the protocol)
         self,
         model: str,
         *,
         num_ctx: int | None = None,
         keep_alive: str = "60m",
         think: bool | None = None,
+        temperature: float | None = None,
         keep_reasoning: bool = False,
         break_control_tokens: bool = False,
     ) -> None:
         self._model = model
+        self._temperature = temperature
         self._num_ctx = num_ctx
         self._keep_alive = keep_alive
         self._think = think
@@ -46,7 +47,11 @@ class OllamaRenderer:
 
     def render(self, request: Request) -> bytes:
         """Return the request body, UTF-8 JSON. What may change from step to step stands behind the messages."""
-        options: dict[str, Any] = {"num_ctx": self._num_ctx, "num_predict": request.max_tokens}
+        options: dict[str, Any] = {
+            "num_ctx": self._num_ctx,
+            "num_predict": request.max_tokens,
+            "temperature": self._temperature,
+        }
         if request.variation:
             options |= {"temperature": VARIED_TEMPERATURE, "seed": request.variation}
         given = {name: value for name, value in options.items() if value is not None}
@@ -64,10 +69,10 @@ class OllamaRenderer:
             fields["think"] = self._think
         head = msgspec.json.encode(fields)[:-1]
         if request.tools:
-            head += b',"tools":[%b]' % b",".join(map(_tool, request.tools))
+            head += b',"tools":[%b]' % b",".join(map(function_tool, request.tools))
         head += b',"messages":['
         if request.instructions:
-            head += _object(role=b'"system"', content=request.instructions) + b","
+            head += json_object(role=b'"system"', content=request.instructions) + b","
         return head
 
     def _piece(self, before: Message | None, message: Message) -> bytes:
@@ -77,17 +82,17 @@ class OllamaRenderer:
     def _message(self, message: Message) -> bytes:
         match message:
             case UserMessage():
-                return _object(role=b'"user"', content=self._words(message.text))
+                return json_object(role=b'"user"', content=self._words(message.text))
             case ToolMessage():
                 content = self._words(message.content)
-                return _object(role=b'"tool"', tool_name=message.name, content=content)
+                return json_object(role=b'"tool"', tool_name=message.name, content=content)
             case AssistantMessage():
                 fields: dict[str, bytes | str] = {"role": b'"assistant"', "content": message.text}
                 if self._keep_reasoning and message.reasoning:
                     fields["thinking"] = message.reasoning
                 if message.calls:
                     fields["tool_calls"] = b"[%b]" % b",".join(map(_call, message.calls))
-                return _object(**fields)
+                return json_object(**fields)
 
     def _words(self, text: str) -> str:
         return broken(text) if self._break else text
@@ -96,19 +101,4 @@ class OllamaRenderer:
 def _call(call: ToolCall) -> bytes:
     """Return a call with its arguments as an object, in the bytes in which they were kept."""
     arguments = echoed_arguments(call.arguments).encode("utf-8", "replace")
-    return _object(function=_object(name=call.name, arguments=arguments))
-
-
-def _tool(tool: ToolSpec) -> bytes:
-    function = _object(
-        name=tool.name, description=tool.description, parameters=tool.parameters.encode()
-    )
-    return _object(type=b'"function"', function=function)
-
-
-def _object(**fields: bytes | str) -> bytes:
-    """Return a JSON object in the given order; bytes are JSON already."""
-    return b"{%b}" % b",".join(
-        b'"%b":%b' % (name.encode(), value if isinstance(value, bytes) else encode_text(value))
-        for name, value in fields.items()
-    )
+    return json_object(function=json_object(name=call.name, arguments=arguments))

@@ -16,7 +16,7 @@ from hob.core.agent import ToolSpec
 from hob.core.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
 from hob.core.request import Request
 from hob.models.control_tokens import broken
-from hob.models.json_text import NOT_JSON, encode_text
+from hob.models.json_text import NOT_JSON, encode_text, json_object
 
 ENDING = b"]}"
 CAPPED = b'],"max_tokens":%d}'
@@ -73,20 +73,22 @@ class Renderer:
         }
         fields.update(self._extra)
         constant = msgspec.json.encode({k: v for k, v in fields.items() if v is not None})
-        tools = b",".join(map(_tool, request.tools))
+        tools = b",".join(map(function_tool, request.tools))
         # An empty list of tools is refused by some servers, and so is an empty system message.
         tools_field = b',"tools":[%b]' % tools if tools else b""
-        system = request.instructions and _object(role=b'"system"', content=request.instructions)
+        system = request.instructions and json_object(
+            role=b'"system"', content=request.instructions
+        )
         return b'%b%b,"messages":[%b' % (constant[:-1], tools_field, system or b"")
 
     def _message(self, message: Message) -> bytes:
         match message:
             case UserMessage():
-                return _object(role=b'"user"', content=self._words(message.text))
+                return json_object(role=b'"user"', content=self._words(message.text))
             case ToolMessage():
                 name = message.wire_id or message.call_id
                 content = self._words(message.content)
-                return _object(role=b'"tool"', tool_call_id=name, content=content)
+                return json_object(role=b'"tool"', tool_call_id=name, content=content)
             case AssistantMessage():
                 return _assistant(message, self._keep_reasoning)
 
@@ -157,12 +159,12 @@ def _assistant(message: AssistantMessage, keep_reasoning: bool) -> bytes:
         fields["reasoning_content"] = message.reasoning
     if message.calls:
         fields["tool_calls"] = b"[%b]" % b",".join(map(_call, message.calls))
-    return _object(**fields)
+    return json_object(**fields)
 
 
 def _call(call: ToolCall) -> bytes:
-    function = _object(name=call.name, arguments=echoed_arguments(call.arguments))
-    return _object(id=call.wire_id or call.call_id, type=b'"function"', function=function)
+    function = json_object(name=call.name, arguments=echoed_arguments(call.arguments))
+    return json_object(id=call.wire_id or call.call_id, type=b'"function"', function=function)
 
 
 def echoed_arguments(arguments: str) -> str:
@@ -189,16 +191,9 @@ def _decoded(text: str) -> Any:
         return None
 
 
-def _tool(tool: ToolSpec) -> bytes:
-    function = _object(
+def function_tool(tool: ToolSpec) -> bytes:
+    """Return a tool as chat completions and Ollama describe it."""
+    function = json_object(
         name=tool.name, description=tool.description, parameters=tool.parameters.encode()
     )
-    return _object(type=b'"function"', function=function)
-
-
-def _object(**fields: bytes | str) -> bytes:
-    """Return a JSON object in the given order; bytes are JSON already."""
-    return b"{%b}" % b",".join(
-        b'"%b":%b' % (name.encode(), value if isinstance(value, bytes) else encode_text(value))
-        for name, value in fields.items()
-    )
+    return json_object(type=b'"function"', function=function)

@@ -9,7 +9,7 @@ from hob.core.agent import ToolSpec
 from hob.core.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
 from hob.core.request import Request
 from hob.models.growing import Bodies, id_on_the_wire, name_on_the_wire
-from hob.models.json_text import encode_text
+from hob.models.json_text import encode_text, json_object
 from hob.models.render import echoed_arguments
 
 
@@ -65,7 +65,7 @@ class ResponsesRenderer:
             case ToolMessage():
                 name = id_on_the_wire(message.call_id, message.wire_id, self._own_ids)
                 kind = b'"function_call_output"'
-                return [_object(type=kind, call_id=name, output=message.content)]
+                return [json_object(type=kind, call_id=name, output=message.content)]
             case AssistantMessage():
                 items = list(map(self._call, message.calls))
                 if message.text or not items:
@@ -73,7 +73,7 @@ class ResponsesRenderer:
                 return items
 
     def _call(self, call: ToolCall) -> bytes:
-        return _object(
+        return json_object(
             type=b'"function_call"',
             call_id=id_on_the_wire(call.call_id, call.wire_id, self._own_ids),
             name=name_on_the_wire(call.name),
@@ -82,23 +82,15 @@ class ResponsesRenderer:
 
 
 def _words(role: bytes, kind: bytes, text: str) -> bytes:
-    part = _object(type=kind, text=text)
-    return _object(type=b'"message"', role=role, content=b"[%b]" % part)
+    part = json_object(type=kind, text=text)
+    return json_object(type=b'"message"', role=role, content=b"[%b]" % part)
 
 
 def _tool(tool: ToolSpec) -> bytes:
-    return _object(
+    return json_object(
         type=b'"function"',
         name=tool.name,
         description=tool.description,
         parameters=tool.parameters.encode(),
         strict=b"false",  # the strict form demands schemas in which every field is required
-    )
-
-
-def _object(**fields: bytes | str) -> bytes:
-    """Return a JSON object in the given order; bytes are JSON already."""
-    return b"{%b}" % b",".join(
-        b'"%b":%b' % (name.encode(), value if isinstance(value, bytes) else encode_text(value))
-        for name, value in fields.items()
     )

@@ -184,7 +184,7 @@ _ADVICE: dict[str, _Advice] = {
     "no-call": _Advice(
         "note",
         "Whether calls come back as calls could not be seen.",
-        "Try again, or measure with: hob models bench.",
+        "Try again, or measure how well the model calls tools: `hob models bench MODEL`.",
     ),
     "answer-failed": _Advice(
         "broken", "A plain question gives no usable answer.", "Look at the server's log."

@@ -5,18 +5,15 @@ template writes the calls again, as it does for those that it read itself: the h
 them, and every request still begins with the one before it. What streams by is shown as it comes, frames too.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-
 import msgspec
 from msgspec.structs import replace
 
-from hob.core.deltas import Delta, ReasoningDelta
 from hob.core.errors import ModelError
 from hob.core.messages import AssistantMessage, Reply, ToolCall
 from hob.core.ports import Model
 from hob.core.request import Request
 from hob.models.json_text import NOT_JSON
+from hob.models.second_look import SecondLook
 from hob.models.tool_syntax.hints import hint_for
 from hob.models.tool_syntax.offers import Offered
 from hob.models.tool_syntax.repair import repair_arguments
@@ -24,7 +21,7 @@ from hob.models.tool_syntax.scan import ORPHAN
 from hob.models.tool_syntax.syntax import Parsed, calls_in_text, may_hold_calls
 
 
-class SecondParser:
+class SecondParser(SecondLook):
     """Any model, with the calls found that its server left in the text or handed on broken.
 
     `recovered` counts the calls that only this parser could read, `dialect` is that of the last ones ("native"
@@ -32,47 +29,33 @@ class SecondParser:
     """
 
     def __init__(self, model: Model) -> None:
-        self._model = model
+        super().__init__(model)
         self.recovered = 0
         self.dialect = ""
         self.problem = ""
         self.tool = ""
 
-    @property
-    def name(self) -> str:
-        """Return the model's name for people."""
-        return self._model.name
+    def seen(self, reply: Reply, request: Request) -> Reply:
+        """Return the reply as it is read here, whatever it looks like."""
+        return self.read(reply, request)
 
-    async def stream(self, request: Request) -> AsyncGenerator[Delta | Reply, None]:
-        """Yield deltas as they come and end with one `Reply`; see `Model.stream`. Raises `ModelError`."""
+    def parser(self) -> "SecondParser":
+        """Return itself."""
+        return self
+
+    def rescue(self, error: ModelError, thoughts: str, request: Request) -> Reply:
+        """Return the reply behind thoughts that the server took for all there is; else raise the error."""
         self.problem = self.tool = ""
-        thoughts: list[str] = []
-        try:
-            async with aclosing(self._parts(request, thoughts)) as parts:
-                async for part in parts:
-                    yield part
-        except ModelError as error:
-            # An answer of nothing but thoughts is an error, except where the call was taken for a thought.
-            message = AssistantMessage(reasoning="".join(thoughts))
-            found = self._from_reasoning(message, request) if error.kind == "empty" else message
-            if not found.calls:
-                raise
-            yield Reply(found)
+        # An answer of nothing but thoughts is an error, except where the call was taken for a thought.
+        message = AssistantMessage(reasoning=thoughts)
+        found = self._from_reasoning(message, request) if error.kind == "empty" else message
+        if not found.calls:
+            raise error
+        return Reply(found)
 
-    async def _parts(
-        self, request: Request, thoughts: list[str]
-    ) -> AsyncGenerator[Delta | Reply, None]:
-        async with aclosing(self._model.stream(request)) as stream:
-            async for part in stream:
-                if isinstance(part, ReasoningDelta):
-                    thoughts.append(part.text)
-                yield self._read(part, request) if isinstance(part, Reply) else part
-
-    async def aclose(self) -> None:
-        """Let connections go."""
-        await self._model.aclose()
-
-    def _read(self, reply: Reply, request: Request) -> Reply:
+    def read(self, reply: Reply, request: Request) -> Reply:
+        """Return the reply with the calls that are in it. Raises `ModelError` for one that cannot be read."""
+        self.problem = self.tool = ""
         message = reply.message
         if message.calls:
             calls = tuple(
@@ -83,19 +66,22 @@ class SecondParser:
         found = self._from_text(message, request)
         if not found.calls and not self.problem:
             found = self._from_reasoning(message, request)
-        self._refuse_unreadable(found, request)
+        found = self._if_readable(found, request)
         return reply if found is message else replace(reply, message=found)
 
-    def _refuse_unreadable(self, message: AssistantMessage, request: Request) -> None:
+    def _if_readable(self, message: AssistantMessage, request: Request) -> AssistantMessage:
         """Raise `ModelError` (malformed) for a call that was clearly meant and cannot be read, at first.
 
-        The loop asks again, otherwise and with these words. If that does not help, the answer stands as it is.
+        The loop asks again, otherwise and with these words. If that does not help, the answer stands as one
+        that gave up: nothing was done.
         """
-        if not self.problem or message.calls or message.stop == "length" or request.variation > 1:
-            return
         tool = next((one for one in request.tools if one.name == self.tool), None)
-        if tool is not None:
-            raise ModelError("malformed", hint_for(self.problem, tool, self.dialect))
+        if not self.problem or tool is None or message.calls or message.stop == "length":
+            return message
+        if request.variation > 1:
+            return replace(message, stop="gave_up")
+        hint = hint_for(self.problem, tool, self.dialect)
+        raise ModelError("malformed", f"{self.name!r} wrote a call that cannot be read. {hint}")
 
     def _from_text(self, message: AssistantMessage, request: Request) -> AssistantMessage:
         if not may_hold_calls(message.text):
