@@ -1,6 +1,7 @@
 """A server that behaves like LM Studio: both forms of its list, 200 for what it does not know, silence when full."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from servers.pages import Pages, words
@@ -23,16 +24,9 @@ class LMStudioDouble(Pages):
     """LM Studio with these models. Four characters are a token; with `old` it knows `/api/v0` only."""
 
     def __init__(self, *cards: Card, old: bool = False) -> None:
-        cards = cards or (Card(),)
-        listed = [{"id": c.key, "object": "model", "owned_by": "organization_owner"} for c in cards]
-        pages: dict[str, Any] = {
-            "/v1/models": {"data": listed, "object": "list"},
-            "/api/v0/models": {"object": "list", "data": [_old(c) for c in cards]},
-        }
-        if not old:
-            pages["/api/v1/models"] = {"models": [_new(c) for c in cards]}
-        super().__init__(pages)
-        self._window = {c.key: c.window or 4096 for c in cards}
+        cards = tuple(map(replace, cards or (Card(),)))
+        super().__init__(_pages(cards, old))
+        self._cards = {c.key: c for c in cards}
 
     def get(self, path: str) -> tuple[int, Any]:
         """Return a page; what LM Studio does not know is an error with status 200."""
@@ -40,9 +34,21 @@ class LMStudioDouble(Pages):
         return 200, self.pages.get(path, unknown)
 
     def post(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
-        """Return an answer, and an empty one to a prompt that does not fit."""
+        """Return an answer, and an empty one to a prompt that does not fit; what is not loaded is, with 4,096."""
+        card = self._cards[body["model"]]
+        card.window = card.window or 4096
+        self.pages |= _pages(tuple(self._cards.values()), "/api/v1/models" not in self.pages)
         size = sum(len(str(m.get("content", ""))) for m in body["messages"]) // 4
-        return 200, [] if size > self._window[body["model"]] else words("Hi.", body["model"])
+        return 200, [] if size > card.window else words("Hi.", card.key)
+
+
+def _pages(cards: Sequence[Card], old: bool) -> dict[str, Any]:
+    listed = [{"id": c.key, "object": "model", "owned_by": "organization_owner"} for c in cards]
+    pages: dict[str, Any] = {
+        "/v1/models": {"data": listed, "object": "list"},
+        "/api/v0/models": {"object": "list", "data": [_old(c) for c in cards]},
+    }
+    return pages if old else pages | {"/api/v1/models": {"models": [_new(c) for c in cards]}}
 
 
 def _new(card: Card) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from hob.core.request import Request
 from hob.models import profiles
 from hob.models.anthropic import Anthropic
 from hob.models.discovery import Wishes, discover
-from hob.models.lmstudio import LMStudio
 from hob.models.make import prepare
 from hob.models.offline.model import OfflineModel
 from hob.models.profile import Profile
@@ -381,22 +380,29 @@ def test_lm_studio_s_silence_about_a_prompt_that_is_too_long(tmp_path):
     )
 
 
-@pytest.mark.parametrize("window_tokens", [65_536, None])
-def test_lm_studio_s_empty_answer_to_a_short_prompt_is_an_empty_answer(window_tokens):
-    with LMStudioDouble(studio.Card(window=16_384)) as double:
-
-        async def main():
-            key = "qwen/qwen3-coder-30b"
-            model = LMStudio(base_url=double.base_url, model=key, window_tokens=window_tokens)
-            try:
-                async with aclosing(model.stream(ask(LONG))) as stream:
-                    return [item async for item in stream]
-            finally:
-                await model.aclose()
-
+@pytest.mark.parametrize("old", [False, True])
+def test_lm_studio_s_window_of_what_was_loaded_on_demand(tmp_path, old):
+    """Nobody knows the window before the first request; the empty answer is understood all the same."""
+    with LMStudioDouble(old=old) as double:
+        prepared = ready(double.root, tmp_path)
+        assert prepared.window_tokens is None
         with pytest.raises(ModelError) as caught:
-            asyncio.run(main())
-    assert caught.value.kind == "empty"
+            answers(prepared, ask(LONG))
+    assert (caught.value.kind, caught.value.window_tokens) == ("context_overflow", 4096)
+
+
+class Mute(LMStudioDouble):
+    """An LM Studio with an empty answer to everything."""
+
+    def post(self, path, body):
+        return 200, []
+
+
+@pytest.mark.parametrize("window", [65_536, None])
+def test_lm_studio_s_empty_answer_to_a_short_prompt_is_an_empty_answer(tmp_path, window):
+    with Mute(studio.Card(window=window)) as double, pytest.raises(ModelError) as caught:
+        answers(ready(double.root, tmp_path), ask(LONG))
+    assert (caught.value.kind, caught.value.window_tokens) == ("empty", None)
 
 
 def test_a_call_of_ollama_goes_through_the_second_parser(tmp_path):
