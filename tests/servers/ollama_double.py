@@ -57,7 +57,7 @@ class OllamaDouble:
         self._server.daemon_threads = True
         self.port = self._server.server_port
         self.root = f"http://127.0.0.1:{self.port}"
-        self._thread = Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
         return self
 

@@ -4,14 +4,21 @@ import asyncio
 import socket
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 
 from hob.core.errors import ModelError
-from hob.models.discovery import Found, Wishes, discover
+from hob.models.discovery import Found, Wishes, discover, look_around, ollama_base
 from hob.models.facts import ModelFacts, ServerFacts
 from hob.models.script import Turn
 from hob.models.scripted_server import serve
+from servers import lmstudio_double as studio
+from servers.lmstudio_double import LMStudioDouble
+from servers.ollama_double import Card, OllamaDouble
+from servers.pages import Pages
+from servers.router_double import RouterDouble
+from tiny.engine import engine
 
 
 def find(**wishes):
@@ -195,3 +202,168 @@ def test_looking_around_loads_no_http_library(free_port):
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.split() == ["offline", "False"]
+
+
+@pytest.mark.parametrize(
+    ("host", "base_url"),
+    [
+        ("", ""),
+        ("  ", ""),
+        ("0.0.0.0:11434", "http://127.0.0.1:11434/v1"),
+        ("0.0.0.0", "http://127.0.0.1:11434/v1"),
+        ("[::]:11434", "http://127.0.0.1:11434/v1"),
+        (":8123", "http://127.0.0.1:8123/v1"),
+        ("localhost", "http://127.0.0.1:11434/v1"),
+        ("myhost", "http://myhost:11434/v1"),
+        ("myhost:80", "http://myhost:80/v1"),
+        ("http://x:1/", "http://x:1/v1"),
+        ("http://x", "http://x/v1"),
+        ("https://x", "https://x/v1"),
+        ("https://x/ollama/", "https://x/ollama/v1"),
+        ("'myhost'", "http://myhost:11434/v1"),
+        ("[::1]:1234", "http://[::1]:1234/v1"),
+        ("[::1]", "http://[::1]:11434/v1"),
+        ("::1", "http://[::1]:11434/v1"),
+        ("[fe80::11]", "http://[fe80::11]:11434/v1"),
+        ("ftp://x", ""),
+        ("x:99999", ""),
+        ("x:0", ""),
+        ("http://", ""),
+    ],
+)
+def test_every_way_of_writing_ollama_host(host, base_url):
+    assert ollama_base(host) == base_url
+
+
+def test_ollama_is_recognised_behind_the_compatible_route():
+    with OllamaDouble() as double:
+        base_url = f"{double.root}/v1"
+        for found in (find(base_url=double.root), find(ports=(double.port,))):
+            assert (found.kind, found.base_url, found.model) == ("ollama", base_url, "qwen3:8b")
+            assert found.card.tools is True
+
+
+def test_ollama_host_goes_before_the_usual_ports(server):
+    with OllamaDouble() as double:
+        host = f"0.0.0.0:{double.port}"
+        found = find(ollama_host=host, ports=(port_of(server), double.port))
+        assert (found.kind, found.model) == ("ollama", "qwen3:8b")
+        assert found.why == f"Using 'qwen3:8b' at 127.0.0.1:{double.port}, found on this machine."
+        bases = asyncio.run(look_around((port_of(server), double.port), host))
+        assert bases == [f"{double.root}/v1", server.base_url]
+
+
+@pytest.mark.parametrize("host", ["rubbish host", "ftp://x", "127.0.0.1:1"])
+def test_an_ollama_host_that_is_no_use_changes_nothing(server, host):
+    assert find(ollama_host=host, ports=(port_of(server),)).model == "qwen3-coder"
+
+
+def test_another_server_at_ollama_host_is_what_it_is(server):
+    found = find(ollama_host=f"127.0.0.1:{port_of(server)}")
+    assert (found.kind, found.model) == ("openai", "qwen3-coder")
+
+
+def test_an_ollama_elsewhere_is_spoken_to_as_one():
+    """127.1 is this machine under a name that is not taken for it."""
+    if urllib.request.getproxies():
+        pytest.skip("a proxy is set, and it is honoured")
+    with OllamaDouble() as double:
+        found = find(ollama_host=f"127.1:{double.port}")
+    assert (found.kind, found.model, found.protocol) == ("ollama", "qwen3:8b", "chat")
+    assert found.why == f"Using 'qwen3:8b' at 127.1:{double.port}, as OLLAMA_HOST says."
+
+
+def test_what_is_loaded_goes_first():
+    with OllamaDouble(cards=[Card("a"), Card("b")], loads=[("b", 8192)]) as double:
+        found = find(ports=(double.port,))
+        assert (found.model, found.card.window_tokens) == ("b", 8192)
+        named = find(ports=(double.port,), model="a")
+        assert (named.model, named.card.loaded) == ("a", False)
+    with RouterDouble({"zeta": 16_384}, ("alpha",)) as double:
+        found = find(base_url=double.root)
+        assert (found.model, found.card.window_tokens) == ("zeta", 16_384)
+
+
+def test_an_embedding_model_is_passed_over_though_its_name_does_not_tell():
+    cards = (studio.Card("arctic", kind="embeddings", window=512), studio.Card("qwen"))
+    with LMStudioDouble(*cards) as double:
+        assert find(base_url=double.root).model == "qwen"
+
+
+def test_llama_cpp_with_one_model_answers_to_every_name():
+    with engine(n_ctx=4096) as served:
+        found = find(base_url=served.root, model="whatever")
+    assert (found.kind, found.model, found.card.window_tokens) == ("llamacpp", "whatever", 4096)
+
+
+def test_a_router_answers_to_its_own_names_only():
+    with RouterDouble({"a": 16_384}) as double:
+        assert find(base_url=double.root, model="b").card == ModelFacts("b")
+
+
+@pytest.mark.parametrize(
+    ("wishes", "expected"),
+    [
+        (
+            {"anthropic_base_url": "https://a", "anthropic_api_key": "k", "model": "m"},
+            ("https://a/v1", "k", "messages"),
+        ),
+        (
+            {
+                "anthropic_base_url": "https://a",
+                "openai_base_url": "https://o",
+                "openai_api_key": "o",
+                "anthropic_api_key": "k",
+                "model": "m",
+            },
+            ("https://o/v1", "o", "chat"),
+        ),
+        (
+            {"base_url": "https://a", "anthropic_api_key": "k", "model": "m"},
+            ("https://a/v1", "", "chat"),
+        ),
+        (
+            {
+                "base_url": "https://a",
+                "anthropic_base_url": "https://a",
+                "anthropic_api_key": "k",
+                "model": "m",
+                "protocol": "messages",
+            },
+            ("https://a/v1", "k", "messages"),
+        ),
+        (
+            {"anthropic_base_url": "https://a", "model": "m", "protocol": "responses"},
+            ("https://a/v1", "", "responses"),
+        ),
+    ],
+)
+def test_the_cloud_that_speaks_another_protocol(wishes, expected):
+    found = find(**wishes)
+    assert (found.base_url, found.api_key, found.protocol) == expected
+
+
+def test_a_key_alone_chooses_no_cloud(free_port):
+    found = find(ports=(free_port,), anthropic_api_key="k", openai_api_key="o")
+    assert (found.kind, found.base_url, found.api_key) == ("offline", "", "")
+
+
+def test_a_cloud_without_a_model_is_not_asked():
+    with pytest.raises(ModelError, match="name it with --model") as caught:
+        find(anthropic_base_url="https://a.invalid", anthropic_api_key="k")
+    assert caught.value.kind == "refused"
+
+
+@pytest.mark.parametrize("protocol", ["responses", "messages", "chat"])
+def test_the_protocol_can_be_chosen(server, protocol):
+    assert find(base_url=server.base_url, protocol=protocol).protocol == protocol
+    assert find(ports=(port_of(server),), protocol=protocol).protocol == protocol
+
+
+def test_a_server_that_is_asked_with_a_key_keeps_it_to_itself(server):
+    """The key of a named server goes to none that is found, nor into what people read."""
+    with Pages({"/v1/models": {"data": [{"id": "m"}]}}) as double:
+        found = find(base_url=double.root, api_key="sk-secret")
+        assert found.api_key == "sk-secret"
+        assert "sk-secret" not in found.why
+    assert find(ports=(port_of(server),), api_key="sk-secret").api_key == ""

@@ -130,17 +130,16 @@ class Assembler:
             self.model = chunk.model
         if not self.server and isinstance(chunk.system_fingerprint, str):
             self.server = chunk.system_fingerprint
-        if chunk.prompt_progress:
-            return self._read_so_far(chunk.prompt_progress)
+        read = self._read_so_far(chunk.prompt_progress) if chunk.prompt_progress else []
         if not chunk.choices:
-            return []
+            return read
         choice = chunk.choices[0]
         if choice.finish_reason and isinstance(choice.finish_reason, str):
             self._finish = choice.finish_reason
         if choice.usage:
             self._usage = choice.usage
         words = choice.delta or choice.message
-        return self._words(words) if words else []
+        return read + self._words(words) if words else read
 
     def _read_so_far(self, said: object) -> list[Delta]:
         """Return a word on how far llama.cpp has read a long prompt, at each fifth of it (`return_progress`)."""
@@ -154,7 +153,7 @@ class Assembler:
         if fresh < _LONG_PROMPT or fifth <= self._told or done >= total:
             return []
         self._told = fifth
-        share = f"{done:,} of {total:,} tokens ({done / total:.0%})"
+        share = f"{done:,} of {total:,} tokens ({100 * done // total} %)"
         return [Notice(f"{self._server} is reading the prompt: {share}.")]
 
     def _words(self, words: _Words) -> list[Delta]:

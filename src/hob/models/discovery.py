@@ -8,6 +8,7 @@ A key goes only where it belongs: to the server it was given with, never to one 
 import asyncio
 import socket
 from contextlib import suppress
+from ipaddress import IPv6Address
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -22,6 +23,7 @@ USUAL_PORTS = (8080, 9931, 11434, 1234, 8000, 8012, 1337)
 """llama.cpp (old and new), Ollama, LM Studio, vLLM, our router, Atomic Chat; the first one that answers wins."""
 
 OFFLINE = "offline"
+OLLAMA_PORT = 11434
 _KNOCK_S = 0.3
 _LIST_S = 3.0
 _DETAILS_S = 2.0
@@ -65,9 +67,10 @@ class Found(Struct, frozen=True):
     def card(self) -> ModelFacts:
         """Return what the server said of the model."""
         models = () if self.facts is None else self.facts.models
-        return next(
-            (one for one in models if is_same(one.name, self.model)), ModelFacts(self.model)
-        )
+        # llama.cpp with one model (a router has no slots of its own) answers to every name.
+        only = models if self.facts is not None and self.facts.slots and len(models) == 1 else ()
+        same = (one for one in models if is_same(one.name, self.model))
+        return next(iter((*same, *only)), ModelFacts(self.model))
 
 
 async def discover(wishes: Wishes) -> Found:
@@ -116,8 +119,11 @@ def _named(wishes: Wishes) -> tuple[str, str, str]:
         # A key goes only to the server it was given with, or to any if it was given with none.
         ours = wishes.hob_base_url in ("", wishes.base_url)
         own = wishes.api_key or (wishes.hob_api_key if ours else "")
-        same = wishes.base_url == wishes.openai_base_url
-        return wishes.base_url, own or (wishes.openai_api_key if same else ""), "--base-url"
+        theirs = {
+            wishes.anthropic_base_url: wishes.anthropic_api_key,
+            wishes.openai_base_url: wishes.openai_api_key,
+        }
+        return wishes.base_url, own or theirs.get(wishes.base_url, ""), "--base-url"
     if wishes.hob_base_url:
         return wishes.hob_base_url, wishes.api_key or wishes.hob_api_key, "HOB_BASE_URL"
     if wishes.openai_base_url:
@@ -151,18 +157,31 @@ async def look_around(ports: tuple[int, ...], ollama_host: str = "") -> list[str
 
 
 def ollama_base(host: str) -> str:
-    """Return the base URL that OLLAMA_HOST means, "" for none: a server that listens everywhere is here."""
-    if not host.strip():
-        return ""
+    """Return the base URL that OLLAMA_HOST means, "" for none: a server that listens everywhere is here.
+
+    As Ollama reads it: no port means 11434, but 80 or 443 behind a scheme; no host means this machine.
+    """
+    asked = host.strip().strip("\"'").strip()
+    scheme, _, rest = asked.rpartition("://")
     try:
-        base_url = normalise(host)
+        bare = IPv6Address(rest.strip("[]"))
+    except ValueError:
+        named = f"127.0.0.1{rest}" if rest.startswith(":") else rest
+    else:
+        named = f"[{bare}]"
+    try:
+        base_url = normalise(f"{scheme or 'http'}://{named}") if named else ""
     except ModelError:
+        base_url = ""
+    if not base_url:
         return ""
-    scheme, netloc, *_ = urlsplit(base_url)
-    name, port = host_and_port(base_url)
+    parts = urlsplit(base_url)
+    name = parts.hostname or ""
     name = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1", "localhost": "127.0.0.1"}.get(name, name)
-    asked = f":{port}" if f":{port}" in netloc else ":11434" if scheme == "http" else ""
-    return f"{scheme}://[{name}]{asked}/v1" if ":" in name else f"{scheme}://{name}{asked}/v1"
+    port = parts.port or (None if scheme else OLLAMA_PORT)
+    shown = f"[{name}]" if ":" in name else name
+    path = parts.path.removesuffix("/v1")
+    return f"{parts.scheme}://{shown}{f':{port}' if port else ''}{path}/v1"
 
 
 async def _look_around(model: str, wishes: Wishes) -> Found:
@@ -173,8 +192,15 @@ async def _look_around(model: str, wishes: Wishes) -> Found:
             continue
         chosen = _matching(offer, model) if model else _first(offer)
         if chosen:
-            why = f"Using {chosen!r} at {server_name(base_url)}, found on this machine."
+            here = is_loopback(base_url)
+            origin = "found on this machine" if here else "as OLLAMA_HOST says"
+            why = f"Using {chosen!r} at {server_name(base_url)}, {origin}."
             found = await _known(base_url, chosen, "", why)
+            if (
+                not here
+            ):  # it has only been asked for its list, but its setting's name tells what it is
+                facts = replace(offer, kind="ollama")
+                found = replace(found, kind="ollama", facts=facts)
             return replace(found, protocol=wishes.protocol or "chat")
     failed = " ".join(str(offer) for offer in offers if isinstance(offer, ModelError))
     if model:

@@ -75,7 +75,9 @@ async def _by_asking(asked: Asked, cards: Sequence[Fields], model: str | None) -
         asked.get("/props"),
     )
     if isinstance(said := _fields(version).get("version"), str):
-        return await ollama_facts(asked, said, model)
+        listed = [str(card["id"]) for card in cards]
+        if (facts := await ollama_facts(asked, said, model, listed)) is not None:
+            return facts
     if "models" in _fields(newer):
         models = tuple(map(_studio_card, _list(_fields(newer)["models"])))
         return _facts("lmstudio", asked, None, models, _studio_notes(models))
@@ -91,17 +93,19 @@ async def _llamacpp(asked: Asked, cards: Sequence[Fields], model: str | None) ->
     """Read `/props`, which tells the window of one slot; a router tells it for each loaded model."""
     props = _fields(await asked.get("/props"))
     settings = _fields(props.get("default_generation_settings"))
-    if not settings:  # a router: its own props name no window
+    # A router's own props name a window of 0; its cards tell what is loaded, which a plain server's do not.
+    if props.get("role") == "router" or any("status" in card for card in cards):
         return await _router(asked, cards, model)
     caps, modalities = _fields(props.get("chat_template_caps")), _fields(props.get("modalities"))
     tools = caps.get("supports_tools")
     template = props.get("chat_template")
     if tools is None and isinstance(template, str):
         tools = "tools" in template
+    window = _count(settings.get("n_ctx"))
+    place: Fields = {"window_tokens": window, "window_from": "/props"} if window else {}
     about: Fields = {
         "loaded": True,
-        "window_tokens": _count(settings.get("n_ctx")),
-        "window_from": "/props",
+        **place,
         "tools": tools if isinstance(tools, bool) else None,
         "vision": _flag(modalities.get("vision")),
     }
@@ -148,7 +152,8 @@ def _cards(listed: Any) -> list[Fields] | None:
 def _card(card: Fields) -> ModelFacts:
     """Return what an entry of `/v1/models` tells: vLLM, OpenRouter, llama.cpp and others add fields."""
     meta, status = _fields(card.get("meta")), _fields(card.get("status"))
-    window = next((n for name in _WINDOWS if (n := _count(card.get(name)))), None)
+    said = (*(card.get(name) for name in _WINDOWS), meta.get("n_ctx"))
+    window = next((n for n in map(_count, said) if n), None)
     loaded = {"loaded": True, "unloaded": False}.get(str(status.get("value")))
     return ModelFacts(
         str(card["id"]),

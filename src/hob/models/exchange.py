@@ -65,7 +65,7 @@ def make_client(
         return httpx2.AsyncClient(
             headers=headers,
             timeout=timeout,
-            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True,
+            verify=_trust(plain, is_loopback(base_url)),
             limits=httpx2.Limits(keepalive_expiry=KEEP_ALIVE_S),
             trust_env=not is_loopback(base_url),
         )
@@ -76,18 +76,34 @@ def make_client(
         raise ModelError("refused", _BAD_PROXY) from None
 
 
-async def fetch(url: str, api_key: str, content: bytes | None) -> tuple[int, dict[str, str], bytes]:
-    """Return status, headers and body of a small answer. Raises `OSError`, and `ModelError` for a bad setting."""
+async def fetch(
+    url: str, api_key: str, content: bytes | None, max_bytes: int
+) -> tuple[int, dict[str, str], bytes]:
+    """Return status, headers and body of a small answer, of which no more than about `max_bytes` are read.
+
+    Raises `OSError`, and `ModelError` for a bad setting.
+    """
     client = make_client(url, api_key, None)
     try:
         method = "GET" if content is None else "POST"
         request = client.build_request(method, url, content=content)
-        answer = await client.send(request)
-        return answer.status_code, dict(answer.headers), answer.content
+        answer = await client.send(request, stream=True)
+        body = bytearray()
+        async with aclosing(answer), aclosing(answer.aiter_bytes()) as pieces:
+            while len(body) < max_bytes and (piece := await anext(pieces, None)) is not None:
+                body += piece
+        return answer.status_code, dict(answer.headers), bytes(body[:max_bytes])
     except _WIRE_FAILURES as error:
         raise OSError(_reason(error)) from error
     finally:
         await client.aclose()
+
+
+def _trust(plain: bool, at_home: bool) -> ssl.SSLContext | bool:
+    """Return which certificates count. At home the client is told of no proxies, and so of no SSL_CERT_FILE."""
+    if plain:
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return ssl.create_default_context() if at_home else True
 
 
 def _headers(api_key: str, own_headers: Mapping[str, str] | None) -> dict[str, str]:

@@ -120,6 +120,10 @@ _OVERFLOW_STEP: _Verdict = ("context_overflow", "compact the session or raise th
 _OVERLOADED_STEP: _Verdict = ("overloaded", "it is busy or still loading, so trying again helps")
 _SERVER_STEP: _Verdict = ("server", "look at the server's log if it happens again")
 _QUOTA_STEP: _Verdict = ("refused", "the account has no quota left, so waiting does not help")
+_NO_PARSER = (
+    "vLLM was started without tool calling: add `--enable-auto-tool-choice --tool-call-parser NAME` to its command,"
+    " or let Hob write calls as text with `--edit-format diff`"
+)
 
 
 def _judge(status: int, words: str, headers: Mapping[str, str]) -> _Verdict:
@@ -133,10 +137,12 @@ def _judge(status: int, words: str, headers: Mapping[str, str]) -> _Verdict:
         return "auth", "check the API key"
     if status >= 500:
         return _SERVER_STEP
-    return "refused", _refused_step(status, headers)
+    return "refused", _refused_step(status, words, headers)
 
 
-def _refused_step(status: int, headers: Mapping[str, str]) -> str:
+def _refused_step(status: int, words: str, headers: Mapping[str, str]) -> str:
+    if "--enable-auto-tool-choice" in words:
+        return _NO_PARSER
     if 300 <= status < 400:
         target = quote(headers.get("location", "elsewhere"))
         return f"it points to {target}; redirects are not followed, so give the final base URL"

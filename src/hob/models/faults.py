@@ -126,7 +126,7 @@ def _silent(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
 
 
 def _heartbeats(turn: Turn, usage: dict[str, Any], wire: Wire) -> Performance:
-    beats: list[Move] = [b": still reading\n\n", 0.02] * 3
+    beats: list[Move] = [wire.beat, 0.02] * 3
     return Performance([*beats, *paced(turn, wire.stream(turn, usage))])
 
 

@@ -53,7 +53,7 @@ async def _ask_far(
     url: str, api_key: str, content: bytes | None
 ) -> tuple[int, Mapping[str, str], bytes]:
     # The client costs 100 ms to import, and most models are at home.
-    return await import_module("hob.models.exchange").fetch(url, api_key, content)
+    return await import_module("hob.models.exchange").fetch(url, api_key, content, _MAX_BYTES)
 
 
 async def _ask(url: str, api_key: str, content: bytes | None) -> tuple[int, dict[str, str], bytes]:

@@ -38,7 +38,15 @@ def prepare(found: Found, config: Config, head_tokens: int) -> Prepared:
     kept = profiles.load(config.data_dir / "profiles", found.base_url, found.model, version)
     profile, words = kept.profile, [kept.word] if kept.word else []
     window = window_tokens(found, config, profile, head_tokens)
-    if problem := too_small(found.kind, found.model, window, head_tokens):
+    problem = too_small(
+        found.kind,
+        found.model,
+        window,
+        head_tokens,
+        configured=bool(config.context_tokens),
+        trained_tokens=found.card.max_window_tokens,
+    )
+    if problem:
         raise ModelError("refused", problem)
     config, word = _as_the_model_can(found, config, profile)
     words += [word] if word else []
@@ -63,7 +71,7 @@ def window_tokens(found: Found, config: Config, profile: Profile, head_tokens: i
 
 def _as_the_model_can(found: Found, config: Config, profile: Profile) -> tuple[Config, str]:
     """Return the settings for what the model can do; what a person set goes first."""
-    if not profile.parallel_calls:
+    if not profile.parallel_calls and "one_action" not in config.origins:
         config = replace(config, one_action=True)
     no_tools = found.card.tools is False or profile.tool_format == "text"
     if not no_tools or "edit_format" in config.origins:
@@ -133,6 +141,8 @@ def _extra(found: Found, config: Config, profile: Profile) -> Mapping[str, Any]:
             extra["id_slot"] = config.slot
     if config.think is not None and found.kind in ("llamacpp", "vllm", "lmstudio"):
         extra["chat_template_kwargs"] = {"enable_thinking": config.think}
-    if not profile.parallel_calls and found.kind in ("llamacpp", "vllm", "openai"):
+    # Where no tools are sent (calls as text), OpenAI's API refuses the field.
+    native = config.edit_format == "tools"
+    if native and not profile.parallel_calls and found.kind in ("llamacpp", "vllm", "openai"):
         extra["parallel_tool_calls"] = False
     return extra

@@ -9,7 +9,7 @@ from hob.models.facts import ModelFacts, ServerFacts
 
 Fields = dict[str, Any]
 MAX_SHOWN = 24  # models whose details are asked for
-_NUM_CTX = re.compile(r"^num_ctx\s+(\d+)\s*$", re.MULTILINE)
+_NUM_CTX = re.compile(r"^num_ctx\s+(\d{1,9})\s*$", re.MULTILINE)
 NO_WINDOW = (
     "A model that is not loaded gets Ollama's default window, which depends on the memory of the graphics card"
     " (4,096 tokens below 24 GiB); Hob sets its own with each request."
@@ -26,10 +26,17 @@ class Asks(Protocol):
         ...
 
 
-async def ollama_facts(asked: Asks, version: str, model: str | None) -> ServerFacts:
-    """Return what an Ollama offers; details of the named `model` only, of all for None."""
+async def ollama_facts(
+    asked: Asks, version: str, model: str | None, listed: Sequence[str]
+) -> ServerFacts | None:
+    """Return what an Ollama offers, None if it is none; details of the named `model` only, of all for None.
+
+    `listed` are the names of its models, should `/api/tags` not answer in time.
+    """
     tags, running = await asyncio.gather(asked.get("/api/tags"), asked.get("/api/ps"))
-    cards = _list(tags, "models")
+    if "models" not in _fields(tags) and "models" not in _fields(running):
+        return None
+    cards = _list(tags, "models") or [{"name": name} for name in listed]
     names = [str(card.get("name") or card.get("model") or "") for card in cards]
     wanted = [n for n in names if model is None or model in (n, n.removesuffix(":latest"))]
     shown = await asyncio.gather(
@@ -56,12 +63,15 @@ def _model(name: str, card: Fields, loaded: Fields | None, shown: Fields) -> Mod
     capabilities = cast("Sequence[Any]", can) if isinstance(can, list) else None
     now = _count((loaded or {}).get("context_length"))
     own = _NUM_CTX.search(str(shown.get("parameters") or ""))
-    window = now or (int(own[1]) if own else None)
+    trained = _trained(_fields(shown.get("model_info")))
+    asked = _count(int(own[1])) if own else None
+    # Ollama gives no more than the model was trained for.
+    window = now or (min(asked, trained or asked) if asked else None)
     return ModelFacts(
         name,
         loaded is not None,
         window_tokens=window,
-        max_window_tokens=_trained(_fields(shown.get("model_info"))),
+        max_window_tokens=trained,
         window_from=("/api/ps" if now else "/api/show") if window else "",
         tools=None if capabilities is None else "tools" in capabilities,
         vision=None if capabilities is None else "vision" in capabilities,

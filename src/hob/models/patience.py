@@ -8,13 +8,13 @@ settle    after a finished answer, until the connection is closed
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from hob.core.deltas import Notice
+from hob.core.deltas import Delta, Notice
 from hob.core.errors import ModelError
 from hob.models.address import is_loopback
 from hob.models.progress import Progress, Sight
@@ -110,6 +110,12 @@ class Watch:
                 "look at its log and whether the model fits its memory, or raise HOB_LOAD_TIMEOUT",
             )
 
+    def hear(self, deltas: Sequence[Delta]) -> None:
+        """Note whether the server has said by itself how far it is, so that nobody need look or wonder."""
+        if any(isinstance(delta, Notice) for delta in deltas):
+            self._since = self._loop.time()
+            self._notice_at = max(self._notice_at, self._since + self._pause_s)
+
     async def notices(self, job: asyncio.Future[Any]) -> AsyncGenerator[Notice]:
         """Wait for a job before the first token, and yield what the person should know meanwhile.
 
@@ -128,7 +134,7 @@ class Watch:
             if limit_at is not None and now >= limit_at:
                 await self._look_at_server(job)
                 if (limit_at := self._first_token_at()) is not None and now >= limit_at:
-                    raise self._no_first_token(now - self._since)
+                    raise _no_first_token(self._server, self._sight, now - self._since)
                 continue
             if now >= self._notice_at:
                 return False
@@ -246,21 +252,22 @@ class Watch:
                 "give the turn more time, or a smaller task",
             )
 
-    def _no_first_token(self, waited_s: float) -> ModelError:
-        step = "look whether it still works, or raise HOB_FIRST_TOKEN_TIMEOUT"
-        if self._sight is not None:
-            return _timeout(
-                self._server,
-                f"said nothing for {_seconds(waited_s)} and got no further; when last seen it "
-                f"{self._sight.words.replace('is', 'was', 1)}",
-                step,
-            )
+
+def _no_first_token(server: str, sight: Sight | None, waited_s: float) -> ModelError:
+    step = "look whether it still works, or raise HOB_FIRST_TOKEN_TIMEOUT"
+    if sight is not None:
         return _timeout(
-            self._server,
-            f"took the request and said nothing for {_seconds(waited_s)}: no first token, so it was "
-            "loading the model or reading the prompt",
+            server,
+            f"said nothing for {_seconds(waited_s)} and got no further; when last seen it "
+            f"{sight.words.replace('is', 'was', 1)}",
             step,
         )
+    return _timeout(
+        server,
+        f"took the request and said nothing for {_seconds(waited_s)}: no first token, so it was "
+        "loading the model or reading the prompt",
+        step,
+    )
 
 
 def _timeout(server: str, what: str, step: str) -> ModelError:

@@ -132,7 +132,7 @@ class _Rendered:
             return len(known)
         pairs = zip(known, messages, strict=False)
         return next(
-            (n for n, (old, new) in enumerate(pairs) if old is not new),
+            (n for n, (old, new) in enumerate(pairs) if old is not new and old != new),
             min(len(known), len(messages)),
         )
 
@@ -148,7 +148,7 @@ def _ending(request: Request) -> bytes:
 
 
 def _changed(before: tuple[Any, ...], now: tuple[Any, ...]) -> str:
-    return "system message" if before[0] != now[0] else "tools"
+    return "the system message" if before[0] != now[0] else "the tools"
 
 
 def _assistant(message: AssistantMessage, keep_reasoning: bool) -> bytes:

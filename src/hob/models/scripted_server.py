@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that plays a script: three protocols, models and health.
+"""A real HTTP server on loopback that plays a script: four protocols, models and health.
 
 It runs in a thread of its own, so that tests, whether they await or not, can talk to it.
 """
@@ -15,10 +15,16 @@ from hob.core.transcript import NOTED
 from hob.models.faults import perform
 from hob.models.script import Player, Script, count_tokens
 from hob.models.scripted_messages import MESSAGES
+from hob.models.scripted_ollama import OLLAMA
 from hob.models.scripted_responses import RESPONSES
-from hob.models.scripted_wire import CHAT, Performance, Wire, error_document
+from hob.models.scripted_wire import CHAT, EVENTS, Performance, Wire, error_document
 
-_WIRES = {"/chat/completions": CHAT, "/messages": MESSAGES, "/responses": RESPONSES}
+_WIRES = {
+    "/chat/completions": CHAT,
+    "/messages": MESSAGES,
+    "/responses": RESPONSES,
+    "/api/chat": OLLAMA,
+}
 
 _REASONS = {200: "OK", 307: "Temporary Redirect", 400: "Bad Request", 404: "Not Found"}
 _DRAIN_BYTES = 65536
@@ -207,7 +213,10 @@ class ScriptedServer:
             return _json(400, wire.error(400, str(error), "invalid_request_error"))
         turn = self._player.turn(asked.answers)
         usage = count_tokens(request.body, before, turn)
-        return perform(turn, usage, streamed=bool(asked.stream), wire=wire)
+        performance = perform(turn, usage, streamed=bool(asked.stream), wire=wire)
+        if performance.headers.get("content-type") == EVENTS:
+            performance.headers["content-type"] = wire.content_type
+        return performance
 
 
 def serve(

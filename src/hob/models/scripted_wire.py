@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from hob.models.script import ScriptedCall, Turn
 
 DONE = b"data: [DONE]\n\n"
+EVENTS = "text/event-stream; charset=utf-8"
 
 Pause = float  # seconds
 Move = bytes | Pause | Literal["hang", "cut"]
@@ -19,9 +20,7 @@ class Performance(Struct):
 
     moves: list[Move] = field(default_factory=list[Move])
     status: int = 200
-    headers: dict[str, str] = field(
-        default_factory=lambda: {"content-type": "text/event-stream; charset=utf-8"}
-    )
+    headers: dict[str, str] = field(default_factory=lambda: {"content-type": EVENTS})
     opening: Literal["answer", "refuse", "hang"] = "answer"
 
 
@@ -55,7 +54,8 @@ class Wire(Struct, frozen=True):
     `said` are the events from the first to the last word, `calls` those of the calls, `end` the reason
     for stopping and the usage (in the shape of chat completions), `last` what says that nothing more
     comes. `text` is one event with words, `hollow` a stream without anything in it. `error` is the body
-    of an error from status, words and kind, `error_event` the same inside a stream.
+    of an error from status, words and kind, `error_event` the same inside a stream, `beat` what a server
+    sends to show that it lives.
     """
 
     said: Callable[[Turn], list[bytes]]
@@ -67,6 +67,8 @@ class Wire(Struct, frozen=True):
     document: Callable[[Turn, dict[str, Any]], bytes]
     error: Callable[[int, str, str], bytes]
     error_event: Callable[[int, str, str], bytes]
+    beat: bytes = b": still reading\n\n"
+    content_type: str = EVENTS
 
     def stream(self, turn: Turn, usage: dict[str, Any], style: CallStyle = USUAL) -> list[bytes]:
         """Return all events of a turn."""

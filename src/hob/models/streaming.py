@@ -130,7 +130,9 @@ class HttpModel:
                 if (piece := job.result()) is None:
                     break
                 answer.content_type = exchange.content_type
-                for delta in answer.feed(piece):
+                deltas = answer.feed(piece)
+                watch.hear(deltas)
+                for delta in deltas:
                     yield delta
                 if answer.begun or answer.complete:
                     first_token_s = watch.elapsed_s()
