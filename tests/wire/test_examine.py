@@ -257,6 +257,22 @@ def test_lm_studio_with_nothing_loaded_says_what_comes_of_that(old):
         assert look(double.base_url).notes == (DEMAND,)
 
 
+@pytest.mark.parametrize("kind", ["ollama", "lmstudio"])
+def test_what_has_no_name_is_no_model(kind):
+    nameless = [{"size": 3}, {"name": ""}, {"key": None}]
+    pages = ollama_pages()
+    if kind == "ollama":
+        pages["/api/tags"]["models"] += nameless
+    else:
+        pages = {
+            "/v1/models": {"data": [{"id": "m"}]},
+            "/api/v1/models": {"models": [*nameless, {"key": "m"}]},
+        }
+    with Shows(pages) as double:
+        facts = look(double.base_url)
+    assert (facts.kind, [one.name for one in facts.models]) == (kind, ["m"])
+
+
 def test_vllm():
     with VLLMDouble() as double:
         assert look(double.base_url) == ServerFacts(

@@ -140,6 +140,7 @@ def _facts(
     notes: tuple[str, ...] = (),
 ) -> ServerFacts:
     said = version if isinstance(version, str) else ""
+    models = tuple(one for one in models if one.name)
     return ServerFacts(kind, asked.base_url, said, models=models, notes=notes)
 
 

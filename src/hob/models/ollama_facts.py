@@ -37,7 +37,8 @@ async def ollama_facts(
     if "models" not in _fields(tags) and "models" not in _fields(running):
         return None
     cards = _list(tags, "models") or [{"name": name} for name in listed]
-    names = [str(card.get("name") or card.get("model") or "") for card in cards]
+    cards = [card for card in cards if card.get("name") or card.get("model")]
+    names = [str(card.get("name") or card["model"]) for card in cards]
     wanted = [n for n in names if model is None or model in (n, n.removesuffix(":latest"))]
     shown = await asyncio.gather(
         *(asked.get("/api/show", {"model": name}) for name in wanted[:MAX_SHOWN])
