@@ -28,7 +28,7 @@ def test_the_head_counts_against_the_low_water_mark():
     effect = upkeep(session(8_000), None)
     assert isinstance(effect, Compact)
     head = Gauge.of(HEAD, ()).tokens
-    assert 1_900 < head < 2_200
+    assert 1_800 < head < 2_400
     assert effect.max_tokens == 4_000 - head
     assert effect.reason == "8,000 of 10,000 tokens were in use"
 
