@@ -57,3 +57,11 @@ def test_a_refusal_is_short():
     text = "\n".join(f"{line}{n}" for n in range(100))
     for search in (line + "y", text[:200_000].replace("7", "q"), "x" * 100):
         assert len(said(text, search)) < 3000
+
+
+@pytest.mark.parametrize("search", ["0)", "1)\n2)", "7: "])
+def test_line_numbers_with_no_text_behind_them_are_refused(search: str):
+    with pytest.raises(EditRefused):
+        apply("", search, "")
+    with pytest.raises(EditRefused):
+        apply("a\nb\n", search, "x")

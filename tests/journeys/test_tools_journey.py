@@ -153,7 +153,8 @@ async def remember(ok: Any) -> None:
     assert (await ok("read_output", output=name, start_line=2500, end_line=2500)).startswith(
         "2500\t2500\n"
     )
-    await ok("shell_session", action="start", text="python -i", until=">>> $")
+    # Isolated: an interactive Python may leave a history file of its own in the home folder.
+    await ok("shell_session", action="start", text="python -I -i", until=">>> $")
     said = await ok("shell_session", action="send", text="import os; os.environ['A']", until="'\r")
     assert said.startswith("import os; os.environ['A']\n'1'")
     said = await ok("shell_session", action="close")

@@ -114,7 +114,7 @@ def _consecutive(lines: list[str], pattern: re.Pattern[str]) -> bool:
 def _are_spaced(lines: list[str]) -> bool:
     """Return whether a blank after each number belongs to the number, not to the indentation."""
     widths = [len(line) - len(line.lstrip(" ")) for line in lines if line.strip()]
-    return min(widths) % 2 == 1
+    return bool(widths) and min(widths) % 2 == 1
 
 
 def _without(pattern: re.Pattern[str], line: str, span: range, blank: int) -> str:
