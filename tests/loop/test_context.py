@@ -1,7 +1,7 @@
 """The window over long sessions: a server with one slot counts what it reads, caches and computes."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from itertools import pairwise
 
 import pytest
@@ -61,7 +61,9 @@ class OneSlot:
         cuts: bool = False,
         counts: bool = True,
         failing: int = 0,
+        disturbed_at: int | None = None,
     ) -> None:
+        self.disturbed_at = disturbed_at  # another client uses half of the slot before this request
         self.failing = failing  # wishes for a summary that the server fails on
         self.name = "one-slot"
         self.steps, self.window, self.cuts, self.counts = steps, window, cuts, counts
@@ -76,6 +78,8 @@ class OneSlot:
         prompt = chatml(request)
         tokens = len(prompt) // 4
         self.requests.append(request)
+        if len(self.prompts) == self.disturbed_at:
+            self.slot = self.slot[: len(self.slot) // 2] + "another conversation"
         if tokens > self.window and not self.cuts:
             raise ModelError("context_overflow", "Too long.", window_tokens=self.window)
         if tokens > self.window:
@@ -349,19 +353,10 @@ def test_a_compaction_with_little_in_the_context_is_refused():
 
 def test_a_loss_names_its_cause_and_place():
     async def main():
-        server = OneSlot(6)
+        server = OneSlot(6, disturbed_at=4)
         one = house(server, 2000)
         log = await one.open()
         await one.send(log, Prompt("p", GOAL))
-
-        inner = server.stream
-
-        def other_request_first(request):
-            if len(server.prompts) == 4:
-                server.slot = server.slot[: len(server.slot) // 2] + "another conversation"
-            return inner(request)
-
-        server.stream = other_request_first  # what another client of the same slot does
         await run(log, one.performer())
         lost = [
             r.event.reuse
@@ -389,13 +384,6 @@ def test_every_prompt_extends_the_one_before_and_is_strict(doing, at, chars, win
         log = await one.open()
         limits = Limits(context=ContextPolicy(window if window < 10**9 else None))
         await one.send(log, Prompt("p", GOAL, limits=limits))
-        told = 0
-
-        def tell(item):
-            nonlocal told
-            told += 1
-
-        log.tell = tell
         for n, move in enumerate(doing):
             task = asyncio.ensure_future(run(log, one.performer()))
             for _ in range(at + n):
@@ -442,7 +430,3 @@ def is_extension(before: Request, request: Request) -> bool:
             "<user>Host: the context"
         )[0]
     )
-
-
-def texts(messages: Sequence[Message]) -> str:
-    return "".join(map(written, messages))
